@@ -1,0 +1,253 @@
+"""The plain values that cross the store's port.
+
+Instants are integer microseconds since 1970-01-01T00:00Z. `array_like` structs travel as JSON arrays, so that a
+whole batch enters or leaves SQLite as one bound text.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from mainspring.tasks.state import Kind, State
+
+OnConflict = Literal["error", "keep", "replace"]
+
+
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task to be added. `work` is the registered name of a function; for a program it is empty."""
+
+    kind: Kind = Kind.FUNCTION
+    work: str = ""
+    queue: str = "default"
+    priority: int = 0
+    run_at: int
+    name: str | None = None  # the label; None: the function's own bare name
+    options: str | None = None  # tasks.options.encode_options
+    payload: str | None = None  # JSON: [args, kwargs] of a function (None: none), {command, cwd, env} of a program
+    key: str | None = None
+    on_conflict: OnConflict = "error"
+    expires_at: int | None = None
+    schedule: str | None = None
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What `add` did: a new task, or (`on_conflict="keep"`) the unfinished one that has the key."""
+
+    id: int
+    created: bool = True
+
+
+class Lane(msgspec.Struct, frozen=True, array_like=True):
+    """One (queue, priority, kind, work): the unit in which due tasks are found. A row of its own, never changed."""
+
+    id: int
+    queue: str
+    priority: int
+    kind: Kind
+    work: str
+
+
+class Reservation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A task that this node holds: soft, returnable; its state is still `waiting`."""
+
+    id: int
+    lane: int
+    run_at: int
+    attempt: int
+    failures: int
+    losses: int
+    expires_at: int | None
+    schedule: str | None
+    name: str | None
+    options: str | None
+    payload: str | None
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """One batch of reservations under one `token`: a number that grows with every batch of the whole store."""
+
+    token: int
+    tasks: list[Reservation]
+
+
+class Settlement(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A fenced change to a held task; made by the constructors below, so that no illegal mix can be written.
+
+    Applied only where the task still has `token`. `code` is the new state (`tasks.state.CODES`); `keep` keeps the
+    reservation; `run_at`, `started_at`: None leaves what is stored. `failed_try` is kept in the history of attempts.
+    """
+
+    id: int
+    token: int
+    code: int
+    keep: bool
+    attempt: int
+    failures: int
+    run_at: int | None = None
+    reason: str | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    result: str | None = None
+    error: str | None = None
+    output: str | None = None
+    failed_try: bool = False
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
+    """The task will not start; finished as `cancelled` with `reason`."""
+
+    reason: str = "cancelled"
+
+
+class Reschedule(msgspec.Struct, frozen=True, tag="reschedule"):
+    """The task waits for another instant (`run_now` is a reschedule to now)."""
+
+    run_at: int
+
+
+class Again(msgspec.Struct, frozen=True, tag="again"):
+    """A finished task that did not succeed waits again, same id, attempts go on, failures count from nought."""
+
+    run_at: int
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """The holder gives back what it holds and has not started, and holds off from it for a second.
+
+    One task, or (no task in the request) everything of `queue`, or of all queues when that is None.
+    """
+
+    queue: str | None = None
+
+
+Change = Cancel | Reschedule | Again
+Demand = Cancel | Reschedule | Release
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of a change.
+
+    `done`: made. `held`: nothing was changed, `holder` must be asked. `stopping`: it runs, its holder asked it to
+    stop. `too-late`: its `state` no longer allows the change. `not-found`: no such task.
+    """
+
+    outcome: Literal["done", "held", "stopping", "too-late", "not-found"]
+    state: State | None = None
+    holder: int | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A demand written for the node that holds a task; `task` is None when it concerns a whole queue."""
+
+    id: int
+    task: int | None
+    demand: Demand
+
+
+class TaskRow(msgspec.Struct, frozen=True, array_like=True):
+    """Everything kept about a task but its output and its former attempts."""
+
+    id: int
+    kind: Kind
+    work: str
+    queue: str
+    priority: int
+    state: State
+    reason: str | None
+    run_at: int
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    attempt: int
+    failures: int
+    losses: int
+    name: str | None
+    options: str | None
+    payload: str | None
+    key: str | None
+    expires_at: int | None
+    schedule: str | None
+    result: str | None
+    error: str | None
+    holder: int | None
+
+
+class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
+    """An attempt that did not end its task: it failed and was retried, or its worker was lost."""
+
+    attempt: int
+    started_at: int | None
+    finished_at: int | None
+    reason: str
+    error: str | None
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks `find` returns. `name` matches the label, the full registered name, or its last part."""
+
+    states: tuple[State, ...] = ()
+    name: str | None = None
+    queue: str | None = None
+    kind: Kind | None = None
+    schedule: str | None = None
+    key: str | None = None
+    due_before: int | None = None
+    limit: int = 100
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """`counts` has every state; `lateness` is that of the last 1,000 finished tasks that had started, in µs."""
+
+    counts: dict[State, int]
+    lateness: list[int]
+
+
+class NewNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A daemon that is about to take part in the work of a store."""
+
+    host: str
+    pid: int
+    version: str
+    workers: int
+    started_at: int
+    app: str | None = None
+
+
+class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A daemon that takes part. `alive` is what the operating system says of its lock, not what a row says."""
+
+    id: int
+    host: str
+    pid: int
+    version: str
+    workers: int
+    started_at: int
+    app: str | None
+    alive: bool
+    busy: int
+    unknown: list[int]  # the lanes it cannot run: functions it does not know, programs it may not start
+
+
+class TakenOver(msgspec.Struct, frozen=True):
+    """What a dead node left: `freed` had not started, `lost` had (the next attempt or the end says so)."""
+
+    freed: int
+    lost: list[int]
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule or a listener: a stored definition that stands until it is removed.
+
+    `definition` is JSON that the engine understands (trigger, work, options). `app` is who declared it in code
+    (None: added by hand; never reconciled away). Every change passes `advance`, a compare-and-set on `version`.
+    """
+
+    kind: Literal["schedule", "listener"]
+    name: str
+    app: str | None = None
+    definition: str
+    paused: bool = False
+    next_run_at: int | None = None
+    holder: int | None = None
+    status: str | None = None  # JSON: what `status` and `listeners` show
+    version: int = 0

@@ -1,0 +1,1 @@
+"""What is run: its name, its arguments, its options, its states, and what came of it."""
