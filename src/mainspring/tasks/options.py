@@ -62,8 +62,8 @@ def decode_options(text: str | None) -> TaskOptions:
 def build_options(
     defaults: TaskOptions = DEFAULT,
     *,
-    retry: "int | Retry | None | UnsetType" = UNSET,
-    timeout: float | timedelta | str | None | UnsetType = UNSET,
+    retry: "int | Retry | UnsetType | None" = UNSET,
+    timeout: float | timedelta | str | UnsetType | None = UNSET,
     delivery: Delivery | UnsetType = UNSET,
     bare: bool = False,
 ) -> TaskOptions:
