@@ -1,0 +1,393 @@
+"""The store in memory (`memory:`): for tests, for trying things out, and the model that other stores are compared with.
+
+One lock around everything; what makes a method right is that it can be read beside its sentence in `protocol.py`.
+Durable means here: as long as the process lives.
+"""
+# ruff: noqa: D102 - what each method promises is said once, in the port
+
+import os
+import weakref
+from collections.abc import Iterable, Sequence
+from threading import RLock
+
+import msgspec
+
+from mainspring.errors import KeyHeld, KeyInUse, TooLate
+from mainspring.store import memory_rules as rules
+from mainspring.store.memory_seat import MemorySeat
+from mainspring.store.memory_table import Table, Task
+from mainspring.store.memory_watch import MemoryWatch
+from mainspring.store.protocol import Store
+from mainspring.store.rows import (
+    Added,
+    Again,
+    AttemptRow,
+    Cancel,
+    Change,
+    Demand,
+    Filter,
+    Lane,
+    NewNode,
+    NewTask,
+    NodeRow,
+    Request,
+    Reserved,
+    Settlement,
+    Standing,
+    Stats,
+    TakenOver,
+    TaskRow,
+    Verdict,
+)
+from mainspring.tasks.state import FINISHED, LEGAL, STATES, UNFINISHED, State
+
+_LATENESS = 1_000  # finished tasks whose lateness is told
+
+
+class MemoryStore(Store):
+    """Fills the port `Store`; gone with its process. A node is alive until it leaves (or a test calls `lose`)."""
+
+    def __init__(self, url: str = "memory:") -> None:
+        self.url = url
+        self._lock = RLock()
+        self._table = Table()
+        self._token = 0
+        self._paused: set[str | None] = set()
+        self._requests: dict[int, tuple[int, Request, Verdict | None]] = {}
+        self._last_request = 0
+        self._seats: dict[int, MemorySeat] = {}
+        self._last_node = 0
+        self._standings: dict[tuple[str, str], Standing] = {}
+        self._watches: list[MemoryWatch] = []
+        _stores.add(self)
+
+    # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
+    def add(self, tasks: Sequence[NewTask], now: int) -> list[Added]:
+        with self._lock:
+            answer, news = self._add(tasks, now)
+            self._tell(news)
+            return answer
+
+    def _add(self, tasks: Sequence[NewTask], now: int) -> tuple[list[Added], list[str]]:
+        """Decide about every task before the first change is made: so it is all or none."""
+        table = self._table
+        answer: list[Added] = []
+        created: list[tuple[int, NewTask]] = []
+        replaced: list[int] = []
+        mine: dict[str, int] = {}  # the keys that this call has taken
+        for new in tasks:
+            if new.key is not None:
+                owner = mine.get(new.key) or (table.keys[new.key].id if new.key in table.keys else None)
+                if owner is not None and new.on_conflict == "keep":
+                    answer.append(Added(owner, created=False))
+                    continue
+                if owner is not None:
+                    self._check_replaceable(new, new.key, owner)
+                    replaced.append(owner)
+            id_ = table.last_id + len(created) + 1
+            created.append((id_, new))
+            answer.append(Added(id_))
+            if new.key is not None:
+                mine[new.key] = id_
+        there = [id_ for id_ in replaced if id_ in table.tasks]
+        self._replace(there, now)
+        table.insert(created, now)
+        self._replace([id_ for id_ in replaced if id_ not in there], now)
+        news = [f"due {min(new.run_at for _, new in created)}"] if created else []
+        return answer, news + ["done"] * bool(replaced)
+
+    def _check_replaceable(self, new: NewTask, key: str, owner: int) -> None:
+        if new.on_conflict == "error":
+            raise KeyInUse(key, str(owner))
+        task = self._table.tasks.get(owner)  # None: from this very call, so it waits and nobody holds it
+        if task is not None and task.state is State.RUNNING:
+            raise TooLate(f"the task {owner} with the key {key!r} is running; wait for it, or cancel it")
+        if task is not None and task.holder is not None:
+            raise KeyHeld(key, owner, task.holder)
+
+    def _replace(self, ids: Iterable[int], now: int) -> None:
+        for id_ in ids:
+            with self._table.changing(self._table.tasks[id_]) as task:
+                task.state, task.reason, task.finished_at = State.CANCELLED, "replaced", now
+
+    # ── the hot path ───────────────────────────────────────────────────────────────────────────────────────
+    def lanes(self) -> list[Lane]:
+        with self._lock:
+            return list(self._table.lanes.values())
+
+    def paused(self) -> frozenset[str | None]:
+        with self._lock:
+            return frozenset(self._paused)
+
+    def _open(self, lanes: Sequence[int]) -> list[Lane]:
+        """Those of `lanes` that exist and are not paused."""
+        if None in self._paused:
+            return []
+        known = (self._table.lanes.get(id_) for id_ in dict.fromkeys(lanes))
+        return [lane for lane in known if lane is not None and lane.queue not in self._paused]
+
+    def next_due(self, lanes: Sequence[int]) -> int | None:
+        with self._lock:
+            return self._table.first(self._open(lanes))
+
+    def reserve(self, node: int, lanes: Sequence[int], *, after: int, until: int, limit: int) -> Reserved:
+        with self._lock:
+            self._token += 1
+            if node not in self._seats:
+                return Reserved(self._token, [])
+            taken = self._table.take(self._open(lanes), after, until, limit, holder=node, token=self._token)
+            return Reserved(self._token, [rules.reservation(task) for task in taken])
+
+    def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:  # noqa: ARG002
+        with self._lock:
+            refused: list[int] = []
+            done, output, freed = False, False, list[int]()
+            for settlement in settlements:
+                task = self._table.tasks.get(settlement.id)
+                state = STATES[settlement.code]
+                if task is None or task.token != settlement.token or state not in LEGAL[task.state]:
+                    refused.append(settlement.id)
+                    continue
+                with self._table.changing(task):
+                    rules.settle(task, settlement, state)
+                done |= state in FINISHED
+                output |= settlement.output is not None
+                if task.free:
+                    freed.append(task.run_at)
+            news = ["done"] * done + ["output"] * output
+            self._tell([*news, f"due {min(freed)}"] if freed else news)
+            return refused
+
+    # ── steering ───────────────────────────────────────────────────────────────────────────────────────────
+    def change(self, task: int, change: Change, now: int, token: int | None = None) -> Verdict:
+        with self._lock:
+            row = self._table.tasks.get(task)
+            if row is None:
+                return Verdict("not-found")
+            if not rules.allows(row, change):
+                return Verdict("too-late", row.state)
+            if row.state is State.RUNNING or (row.holder is not None and row.token != token):
+                return Verdict("held", row.state, row.holder)
+            if isinstance(change, Again) and row.new.key in self._table.keys:
+                raise KeyInUse(str(row.new.key), str(self._table.keys[str(row.new.key)].id))
+            with self._table.changing(row):
+                rules.make(row, change, now)
+            self._tell(["done" if isinstance(change, Cancel) else f"due {row.run_at}"])
+            return Verdict("done", row.state)
+
+    def ask(self, node: int, task: int | None, demand: Demand) -> int:
+        with self._lock:
+            self._last_request += 1
+            self._requests[self._last_request] = (node, Request(self._last_request, task, demand), None)
+            self._tell([f"ask {node}"])
+            return self._last_request
+
+    def requests(self, node: int) -> list[Request]:
+        with self._lock:
+            return [request for to, request, verdict in self._requests.values() if to == node and verdict is None]
+
+    def answer(self, request: int, verdict: Verdict) -> None:
+        with self._lock:
+            if request in self._requests:
+                node, demand, _ = self._requests[request]
+                self._requests[request] = (node, demand, verdict)
+                self._tell(["answer"])
+
+    def answered(self, request: int) -> Verdict | None:
+        with self._lock:
+            verdict = self._requests[request][2] if request in self._requests else None
+            if verdict is not None:
+                del self._requests[request]
+            return verdict
+
+    def pause(self, queue: str | None, *, paused: bool) -> None:
+        with self._lock:
+            if paused:
+                self._paused.add(queue)
+            else:
+                self._paused.discard(queue)
+                self._tell(["due 0"])
+
+    # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
+    def get(self, task: int) -> TaskRow | None:
+        with self._lock:
+            row = self._table.tasks.get(task)
+            return None if row is None else row.row()
+
+    def find(self, wanted: Filter) -> list[TaskRow]:
+        with self._lock:
+            found = self._table.which(lambda task: rules.fits(task, wanted))
+        live = sorted((task for task in found if task.state in UNFINISHED), key=rules.soonest)[: wanted.limit]
+        ended = sorted((task for task in found if task.state in FINISHED), key=rules.newest)[: wanted.limit - len(live)]
+        return [task.row() for task in sorted(live + ended, key=rules.soonest)]
+
+    def attempts(self, task: int) -> list[AttemptRow]:
+        with self._lock:
+            row = self._table.tasks.get(task)
+            return [] if row is None else list(row.tries)
+
+    def output(self, task: int) -> str | None:
+        with self._lock:
+            row = self._table.tasks.get(task)
+            return None if row is None else row.output
+
+    def stats(self) -> Stats:
+        with self._lock:
+            counts = dict.fromkeys(STATES, 0)
+            ended: list[Task] = []
+            for task in self._table.tasks.values():
+                counts[task.state] += 1
+                if task.state in FINISHED and task.started_at is not None and task.started_at >= task.run_at:
+                    ended.append(task)
+            ended.sort(key=rules.newest)
+            return Stats(counts, [(task.started_at or 0) - task.run_at for task in ended[:_LATENESS]])
+
+    def waiting(self, lanes: Sequence[int]) -> int:
+        with self._lock:
+            return sum(self._table.waiting[lane] for lane in set(lanes))
+
+    # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────
+    def join(self, node: NewNode) -> MemorySeat:
+        with self._lock:
+            self._last_node += 1
+            seat = self._seats[self._last_node] = MemorySeat(self._last_node, node)
+            self._tell(["nodes"])
+            return seat
+
+    def report(self, node: int, unknown: Sequence[int]) -> None:
+        with self._lock:
+            if node in self._seats:
+                self._seats[node].unknown = list(unknown)
+
+    def lose(self, node: int) -> None:
+        """Count a node as dead though it never left: for tests of `take_over`, no part of the port."""
+        with self._lock:
+            self._seats[node].alive = False
+
+    def leave(self, node: int) -> None:
+        with self._lock:
+            if self._seats.pop(node, None) is not None:
+                self._clear(node, {}, None)
+
+    def nodes(self) -> list[NodeRow]:
+        with self._lock:
+            return [seat.row() for seat in self._seats.values()]
+
+    def take_over(self, node: int, now: int) -> TakenOver | None:
+        with self._lock:
+            seat = self._seats.get(node)
+            if seat is None or seat.alive:
+                return None
+            del self._seats[node]
+            return self._clear(node, seat.starts(), now)
+
+    def _clear(self, node: int, starts: dict[tuple[int, int], int], now: int | None) -> TakenOver:
+        """Settle all that the node held. `starts`: the newest start its journal shows for a task and token."""
+        freed, lost, news = 0, list[int](), {"nodes": None}
+        for task in self._table.held_by(node):
+            started_at = starts.get((task.id, task.token or 0))
+            if started_at is not None and task.started_at is not None and started_at <= task.started_at:
+                started_at = None  # that start was recorded, and so was what came of it
+            with self._table.changing(task):
+                if task.state is State.RUNNING or started_at is not None:
+                    rules.lose(task, started_at, now)
+                    lost.append(task.id)
+                else:
+                    freed += 1
+                task.holder = task.token = None
+            news["due 0" if task.free else "done"] = None
+        for name, standing in self._standings.items():
+            if standing.holder == node:
+                version = standing.version + 1
+                self._standings[name] = msgspec.structs.replace(standing, holder=None, version=version)
+                news |= {"standing": None, "due 0": None}
+        for id_, (to, _, verdict) in list(self._requests.items()):
+            if to == node and verdict is None:
+                del self._requests[id_]
+        self._tell(news)
+        return TakenOver(freed, lost)
+
+    # ── schedules and listeners ────────────────────────────────────────────────────────────────────────────
+    def put(self, standing: Standing) -> bool:
+        with self._lock:
+            name = (standing.kind, standing.name)
+            if name in self._standings:
+                return False
+            self._standings[name] = standing
+            self._tell(["standing"])
+            return True
+
+    def standings(self) -> list[Standing]:
+        with self._lock:
+            return [self._standings[name] for name in sorted(self._standings)]
+
+    def advance(
+        self,
+        standing: Standing,
+        tasks: Sequence[NewTask] = (),
+        now: int = 0,
+        *,
+        durable: bool = True,  # noqa: ARG002
+    ) -> bool:
+        with self._lock:
+            name = (standing.kind, standing.name)
+            stored = self._standings.get(name)
+            if stored is None or stored.version != standing.version:
+                return False
+            _, news = self._add(tasks, now)
+            self._standings[name] = msgspec.structs.replace(standing, version=standing.version + 1)
+            self._tell([*news, "standing"])
+            return True
+
+    def remove(self, kind: str, name: str) -> bool:
+        with self._lock:
+            gone = self._standings.pop((kind, name), None) is not None
+            self._tell(["standing"] * gone)
+            return gone
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
+    def prune(self, before: int, limit: int) -> int:
+        with self._lock:
+            old = self._table.which(lambda task: task.finished_at is not None and task.finished_at < before)
+            old.sort(key=rules.newest, reverse=True)
+            for task in old[:limit]:
+                self._table.delete(task)
+            return len(old[:limit])
+
+    def watch(self) -> MemoryWatch:
+        with self._lock:
+            watch = MemoryWatch(self._forget)
+            self._watches.append(watch)
+            return watch
+
+    def _forget(self, watch: MemoryWatch) -> None:
+        with self._lock:
+            if watch in self._watches:
+                self._watches.remove(watch)
+
+    def _tell(self, news: Iterable[str]) -> None:
+        for watch in self._watches:
+            watch.tell(news)
+
+    def close(self) -> None:
+        with self._lock:
+            for watch in list(self._watches):
+                watch.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: a lock that another thread held there would be held for ever."""
+        self._lock = RLock()
+        for watch in self._watches:
+            watch.after_fork()
+
+
+_stores: "weakref.WeakSet[MemoryStore]" = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in _stores:
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,118 @@
+"""What one change does to one task of the memory store: the rules of the port, without locks and indexes."""
+
+from mainspring.store.memory_table import Task
+from mainspring.store.rows import Again, AttemptRow, Cancel, Change, Filter, Reschedule, Reservation, Settlement
+from mainspring.tasks.state import FINISHED, LEGAL, State
+
+POISON = 3  # losses after which a task is set aside
+
+
+def reservation(task: Task) -> Reservation:
+    """What the holder of a task is told of it."""
+    new = task.new
+    return Reservation(
+        task.id,
+        task.lane.id,
+        task.run_at,
+        task.attempt,
+        task.failures,
+        task.losses,
+        new.expires_at,
+        new.schedule,
+        new.name,
+        new.options,
+        new.payload,
+    )
+
+
+def settle(task: Task, settlement: Settlement, state: State) -> None:
+    """Apply a settlement whose token was right."""
+    task.attempt, task.failures = settlement.attempt, settlement.failures
+    if settlement.run_at is not None:
+        task.run_at = settlement.run_at
+    if settlement.started_at is not None:
+        task.started_at = settlement.started_at
+    if settlement.output is not None:
+        task.output = settlement.output
+    if settlement.failed_try:
+        task.tries.append(
+            AttemptRow(
+                settlement.attempt,
+                settlement.started_at,
+                settlement.finished_at,
+                settlement.reason or "",
+                settlement.error,
+            )
+        )
+    if state is State.WAITING:
+        task.wait_again()
+    else:
+        task.state = state
+        task.reason, task.error = settlement.reason, settlement.error
+        task.finished_at, task.result = settlement.finished_at, settlement.result
+    if not settlement.keep:
+        task.holder = task.token = None
+
+
+def allows(task: Task, change: Change) -> bool:
+    """Whether the task's state allows the change, whoever holds it."""
+    match change:
+        case Cancel():
+            return State.CANCELLED in LEGAL[task.state]
+        case Reschedule():
+            return task.state is State.WAITING
+        case Again():
+            again = task.state in FINISHED and State.WAITING in LEGAL[task.state]
+            return again and not (task.at_most_once and task.attempt > 0)
+
+
+def make(task: Task, change: Change, now: int) -> None:
+    """Make a change that is allowed; a reservation ends with it."""
+    task.holder = task.token = None
+    match change:
+        case Cancel(reason):
+            task.state, task.reason, task.finished_at = State.CANCELLED, reason, now
+        case Reschedule(run_at):
+            task.run_at = run_at
+        case Again(run_at):
+            task.wait_again()
+            task.run_at, task.failures = run_at, 0
+
+
+def lose(task: Task, started_at: int | None, now: int | None) -> None:
+    """Count a start whose node died. `started_at`: as its journal has it, when the store did not know of it."""
+    if started_at is not None:
+        task.attempt += 1
+        task.started_at = started_at
+    task.losses += 1
+    task.tries.append(AttemptRow(task.attempt, task.started_at, now, "worker lost", None))
+    if task.at_most_once or task.losses >= POISON:
+        task.state, task.finished_at = State.FAILED, now
+        task.reason = "lost" if task.at_most_once else "poison"
+    else:
+        task.wait_again()
+
+
+def fits(task: Task, wanted: Filter) -> bool:
+    """Whether `find` means this task."""
+    new = task.new
+    last = new.work.replace(":", ".").rpartition(".")[2]
+    return (
+        (not wanted.states or task.state in wanted.states)
+        and (wanted.name is None or wanted.name in (new.name, new.work, last))
+        and (wanted.queue is None or wanted.queue == new.queue)
+        and (wanted.kind is None or wanted.kind is new.kind)
+        and (wanted.schedule is None or wanted.schedule == new.schedule)
+        and (wanted.key is None or wanted.key == new.key)
+        and (wanted.due_before is None or task.run_at < wanted.due_before)
+    )
+
+
+def soonest(task: Task) -> tuple[int, int]:
+    """Sorts by `run_at`, then id."""
+    return task.run_at, task.id
+
+
+def newest(task: Task) -> tuple[int, int]:
+    """Sorts what finished last to the front."""
+    return -(task.finished_at or 0), -task.id

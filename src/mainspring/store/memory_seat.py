@@ -1,0 +1,31 @@
+"""A node's place at the memory store."""
+
+import msgspec
+
+from mainspring.store.journal import SIZE, Journal
+from mainspring.store.rows import NewNode, NodeRow
+
+
+class MemorySeat:
+    """Fills the port's `Seat`. The store reads the journal through one of its own: the node may have closed its."""
+
+    def __init__(self, node: int, new: NewNode) -> None:
+        self.node = node
+        self.alive = True
+        self.unknown: list[int] = []
+        self._new = new
+        self._buffer = bytearray(SIZE)
+        self.journal = Journal(self._buffer)
+
+    def row(self) -> NodeRow:
+        """What `nodes` shows."""
+        busy = Journal(self._buffer).busy
+        fields = msgspec.structs.asdict(self._new)
+        return NodeRow(id=self.node, alive=self.alive, busy=busy, unknown=self.unknown, **fields)
+
+    def starts(self) -> dict[tuple[int, int], int]:
+        """The newest start that the journal shows, by task and token."""
+        newest: dict[tuple[int, int], int] = {}
+        for task, token, started_at in Journal(self._buffer).started():
+            newest[task, token] = max(started_at, newest.get((task, token), started_at))
+        return newest
