@@ -49,16 +49,21 @@ def real_module(module: str) -> str:
     """
     if module not in _MAIN:
         return module
-    main = sys.modules.get(module) or sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name not in _MAIN:
         return str(spec.name)
-    file = getattr(main, "__file__", None)
-    if isinstance(file, str):
+    file = main_file()
+    if file is not None:
         stem = os.path.splitext(os.path.basename(file))[0]
         if stem not in _MAIN:
             return stem
     return "__main__"
+
+
+def main_file() -> str | None:
+    """The file of the running script; None for a prompt, `-c` or standard input (whose file is called `<stdin>`)."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return file if isinstance(file, str) and not file.startswith("<") else None
 
 
 def _why_nameless(thing: object) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from mainspring.errors import InvalidValue
-from mainspring.tasks.names import name_of, real_module
+from mainspring.tasks.names import main_file, name_of, real_module
 from mainspring.tasks.options import DEFAULT, TaskOptions
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Registry:
         was = cast("FunctionType", old.function)
         if was is new or was.__qualname__ != new.__qualname__:
             return False
-        if new.__module__ == was.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        if new.__module__ == was.__module__ == "__main__" and main_file() is None:
             return True
         other_load = was.__globals__ is not new.__globals__ or self._loads[old.name] is not _load_of(new)
         return other_load and was.__code__.co_filename == new.__code__.co_filename
@@ -159,7 +159,7 @@ class Registry:
         main = sys.modules.get("__main__")
         if main is not None and module_name == real_module("__main__"):
             # The running script under its real name: importing it would run it a second time.
-            self._check_place(module_name, getattr(main, "__file__", None))
+            self._check_place(module_name, main_file())
             module = main
         else:
             module = self._import(module_name)
