@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 
 from mainspring.errors import InvalidValue
+from mainspring.when.shown import shown
 
 MAX_DURATION = 36_525 * 86_400 * 1_000_000  # 100 years; what is longer is a slip of the pen or an overflow to come
 
@@ -24,7 +25,7 @@ _UNITS = {
     "μs": 1,  # U+03BC, the Greek letter
 }
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_PART = re.compile(rf"\s*({_NUMBER})\s*(ms|us|µs|μs|[wdhms])")
+_PART = re.compile(rf"\s*({_NUMBER})\s*(ms|us|µs|μs|[wdhms])(?![^\W\d])")
 _BARE = re.compile(_NUMBER)
 _ISO = re.compile(
     rf"P(?:({_NUMBER})Y)?(?:({_NUMBER})M)?(?:({_NUMBER})W)?(?:({_NUMBER})D)?"
@@ -156,4 +157,4 @@ def _scaled(number: str, unit: int) -> int:
 
 
 def _refused(value: object, why: str) -> InvalidValue:
-    return InvalidValue(f"expected a duration ({ACCEPTED}), got {value!r}: {why}")
+    return InvalidValue(f"expected a duration ({ACCEPTED}), got {shown(value)}: {why}")

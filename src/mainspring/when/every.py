@@ -7,6 +7,7 @@ from typing import Final
 from mainspring.errors import InvalidValue
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.instants import MAX_INSTANT, from_datetime, isoformat, parse_instant, to_datetime
+from mainspring.when.shown import shown
 
 MIN_INTERVAL = 1_000  # 1 ms, in µs: more often than that is a listener's work
 
@@ -51,9 +52,10 @@ class Every:
 
     def next(self, after: datetime) -> datetime | None:
         """The first occurrence strictly after `after` (aware), in the anchor's zone or UTC; None: no more."""
-        if not isinstance(after, datetime) or after.utcoffset() is None:
+        came: object = after
+        if not isinstance(came, datetime) or came.utcoffset() is None:
             raise InvalidValue(
-                f"expected an aware datetime, got {after!r}: give it its zone, as in datetime.now(UTC) or "
+                f"expected an aware datetime, got {shown(after)}: give it its zone, as in datetime.now(UTC) or "
                 f"after.replace(tzinfo=UTC)"
             )
         instant = self.next_us(from_datetime(after))
@@ -74,7 +76,7 @@ class Every:
         """The trigger of which `stored` was kept; its anchor's zone is UTC, the instants are the same."""
         interval, anchor = stored.get("interval"), stored.get("anchor")
         if not isinstance(interval, int) or not isinstance(anchor, int | None):
-            raise InvalidValue(f"expected the stored form of Every (interval and anchor in µs), got {stored!r}")
+            raise InvalidValue(f"expected the stored form of Every (interval and anchor in µs), got {shown(stored)}")
         return cls(timedelta(microseconds=interval), anchor=None if anchor is None else to_datetime(anchor))
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from mainspring.errors import InvalidValue
 from mainspring.when.durations import parse_duration
+from mainspring.when.shown import shown
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -82,8 +83,8 @@ def from_epoch_seconds(value: float) -> int:
     elif EPOCH_FROM * 10**6 <= value <= EPOCH_TO * 10**9:
         why = "that looks like micro- or nanoseconds; epoch seconds are expected"
     else:
-        why = f"as epoch seconds it is outside 2001–2100; did you mean after={value!r}?"
-    raise InvalidValue(f"expected an instant ({ACCEPTED}), got {value!r}: {why}")
+        why = f"as epoch seconds it is outside 2001–2100; did you mean after={shown(value)}?"
+    raise InvalidValue(f"expected an instant ({ACCEPTED}), got {shown(value)}: {why}")
 
 
 def resolve_local(local: datetime, tz: tzinfo | str | None) -> int:
@@ -140,7 +141,8 @@ def _from_text(text: str, tz: tzinfo | str | None) -> int:
         # RFC 3339 allows small letters, fromisoformat does not.
         moment = datetime.fromisoformat(body.upper())
     except ValueError as error:
-        raise InvalidValue(f"expected an instant ({ACCEPTED}), got {text!r}: {_why_no_instant(body, error)}") from None
+        why = _why_no_instant(body, error)
+        raise InvalidValue(f"expected an instant ({ACCEPTED}), got {shown(text)}: {why}") from None
     if is_date_only(body):
         raise InvalidValue(f"expected an instant, got the date {text!r}: add the time of day: '{body}T00:00:00+00:00'")
     if moment.utcoffset() is None:
@@ -169,8 +171,13 @@ def _why_no_instant(body: str, error: ValueError) -> str:
     try:
         parse_duration(body.removeprefix("+"))
     except InvalidValue:
-        return str(error)
+        return describe(error)
     return f"that is a duration; did you mean after={body.removeprefix('+')!r}?"
+
+
+def describe(error: ValueError) -> str:
+    """What Python says about a text that is no ISO 8601, when it says more than that."""
+    return "it is no ISO 8601 date and time" if str(error).startswith("Invalid isoformat") else str(error)
 
 
 def _as_datetime(value: object) -> datetime:
@@ -189,7 +196,7 @@ def _as_datetime(value: object) -> datetime:
             if isinstance(moment, datetime) and moment.utcoffset() is not None:
                 # Such a type has settled already which of two equal local times it means.
                 return moment.astimezone(UTC)
-    raise InvalidValue(f"expected an instant ({ACCEPTED}), got {value!r} of type {type(value).__name__}")
+    raise InvalidValue(f"expected an instant ({ACCEPTED}), got {shown(value)} of type {type(value).__name__}")
 
 
 def _bounded(instant: int, came: object) -> int:

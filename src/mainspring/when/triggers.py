@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from mainspring.errors import InvalidValue
 from mainspring.when.every import Every
+from mainspring.when.shown import shown
 
 
 @runtime_checkable
@@ -46,7 +47,7 @@ def encode_trigger(trigger: Trigger) -> dict[str, object]:
     why = "it answers next(), but it has no stored form that another process could read"
     if not callable(getattr(trigger, "next", None)):
         why = f"{type(trigger).__name__} is no trigger"
-    raise InvalidValue(f"expected {ACCEPTED}, got {trigger!r}: {why}")
+    raise InvalidValue(f"expected {ACCEPTED}, got {shown(trigger)}: {why}")
 
 
 def decode_trigger(stored: Mapping[str, object]) -> Trigger:
@@ -55,4 +56,4 @@ def decode_trigger(stored: Mapping[str, object]) -> Trigger:
         ((kind, kept),) = stored.items()
         if kind in _KINDS and isinstance(kept, Mapping):
             return _KINDS[kind][1](kept)
-    raise InvalidValue(f"expected a stored trigger of the kinds {', '.join(_KINDS)}, got {stored!r}")
+    raise InvalidValue(f"expected a stored trigger of the kinds {', '.join(_KINDS)}, got {shown(stored)}")

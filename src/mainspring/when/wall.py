@@ -7,7 +7,9 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from mainspring.errors import InvalidValue
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import (
-    from_epoch_seconds,
+    EPOCH_FROM,
+    EPOCH_TO,
+    describe,
     is_date_only,
     load_zone,
     local_choices,
@@ -15,6 +17,7 @@ from mainspring.when.instants import (
     resolve_local,
     to_datetime,
 )
+from mainspring.when.shown import shown
 
 ACCEPTED = """\
   2026-11-27T10:00:00.250+08:00   an instant with its offset (ISO 8601)
@@ -40,7 +43,7 @@ def parse_when(text: str, *, now: int, tz: tzinfo | str) -> int:
     if body.startswith("+"):
         return now + parse_duration(body[1:])
     if _EPOCH_SECONDS.fullmatch(body):
-        return _epoch_seconds(body)
+        return _epoch_seconds(text, body)
     if _TIME_OF_DAY.fullmatch(body):
         return _next_occurrence(text, _time_of_day(text, body), now, zone)
     day, _, rest = body.partition(" ")
@@ -76,9 +79,10 @@ def local_zone() -> tzinfo:
         return UTC
 
 
-def _epoch_seconds(body: str) -> int:
+def _epoch_seconds(text: str, body: str) -> int:
     whole, _, fraction = body.partition(".")
-    from_epoch_seconds(float(body))  # the same limits, the same words
+    if not EPOCH_FROM <= float(body) <= EPOCH_TO:
+        raise _refused(text, f"as epoch seconds it is outside 2001–2100; did you mean '+{body}s'?")
     exact = int(whole) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
     return exact + 1 if fraction[6:].strip("0") else exact
 
@@ -119,9 +123,9 @@ def _why_unread(body: str, error: ValueError) -> str:
     try:
         parse_duration(body)
     except InvalidValue:
-        return str(error)
+        return describe(error)
     return f"that is a duration; for an instant write '+{body}'"
 
 
 def _refused(text: str, why: str) -> InvalidValue:
-    return InvalidValue(f"cannot read {text!r} as an instant: {why}. What is accepted:\n{ACCEPTED}")
+    return InvalidValue(f"cannot read {shown(text)} as an instant: {why}. What is accepted:\n{ACCEPTED}")
