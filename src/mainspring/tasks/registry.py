@@ -20,7 +20,7 @@ from mainspring.tasks.options import DEFAULT, TaskOptions
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-__all__ = ["Registered", "Registry", "checked_name", "name_of"]
+__all__ = ["Registered", "Registry", "checked_allow", "checked_name", "name_of"]
 
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without the cost of importing inspect
 _LONGEST_NAME = 500
@@ -48,7 +48,7 @@ class Registry:
 
     def __init__(self, directory: str | os.PathLike[str] | None = None, allow: Sequence[str] = ()) -> None:
         self._directory = os.path.realpath(os.getcwd() if directory is None else directory)
-        self._allow = _checked_allow(allow)
+        self._allow = checked_allow(allow)
         self._lock = threading.Lock()
         self._known: dict[str, Registered] = {}
         self._loads: dict[str, object] = {}  # of each registered function, the load of its module it came from
@@ -245,9 +245,12 @@ def checked_name(name: object) -> str:
     return name
 
 
-def _checked_allow(allow: Sequence[str]) -> tuple[str, ...]:
+def checked_allow(allow: object) -> tuple[str, ...]:
+    """`allow` if it names modules, none of them of the standard library; else `InvalidValue`."""
     if isinstance(allow, str):
         raise InvalidValue(f"allow= expects a list of module names, got the text {allow!r}; write allow=[{allow!r}]")
+    if not isinstance(allow, list | tuple | set | frozenset):
+        raise InvalidValue(f"allow= expects a list of module names, got {allow!r}")
     for prefix in allow:
         if not _is_dotted(prefix):
             raise InvalidValue(f"allow= expects names of modules such as 'shop.tasks', got {prefix!r}")
