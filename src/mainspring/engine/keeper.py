@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # neither module is needed to run
 _LENGTH = struct.Struct("!I")
 _GRACE = 2.0  # between TERM and KILL when the daemon died without a word
 _AFTER_KILL = 2.0  # how long the rest of a killed group is waited for; it may be stuck in the kernel
-_AGAIN = 0.1  # between two rounds of KILL
+_AGAIN = 0.1  # between two looks at what is left
 _LAST_WORDS = 1.0  # for the daemon to read what is still unsent
 _PR_SET_CHILD_SUBREAPER = 36
 _GONE = select.POLLHUP | getattr(select, "POLLRDHUP", 0)
@@ -190,8 +190,7 @@ class Keeper:
         if program is None or program.killed:
             return
         if not program.stopping and grace > 0:
-            _signal_group(program.pid, signal.SIGTERM)
-            _signal_group(program.pid, signal.SIGCONT)  # a stopped program could not heed it
+            self.signal_groups({program.pid}, signal.SIGTERM, signal.SIGCONT)  # one that is stopped could not heed it
         deadline = time.monotonic() + grace
         program.deadline = deadline if program.deadline is None else min(program.deadline, deadline)
         program.stopping = True
@@ -279,24 +278,36 @@ class Keeper:
     def end_everything(self) -> None:
         """TERM to all that is left, KILL after the grace, and again until nothing is left."""
         deadline = time.monotonic() + self.grace
-        self.signal_everything(signal.SIGTERM)
-        self.signal_everything(signal.SIGCONT)
+        look = 0.0
+        asked: set[int] = set()
         while self.reap():
-            if time.monotonic() >= deadline:
-                self.signal_everything(signal.SIGKILL)  # again and again: a process may fork between two looks
-                deadline = time.monotonic() + _AGAIN
-            self.wait(deadline, listen=False)
+            now = time.monotonic()
+            if now >= deadline:
+                self.signal_groups(self.groups_left(), signal.SIGKILL)
+                look = deadline = now + _AGAIN
+            elif now >= look:
+                # look again: one may have forked, or moved to a group of its own, while we looked
+                new = self.groups_left() - asked
+                asked |= new
+                self.signal_groups(new, signal.SIGTERM, signal.SIGCONT)
+                look = min(now + _AGAIN, deadline)
+            self.wait(look, listen=False)
             self.flush()
         if not self.subreaper:
-            self.signal_everything(signal.SIGKILL)
+            self.signal_groups(self.groups_left(), signal.SIGKILL)
         self.link.settimeout(_LAST_WORDS)
         with contextlib.suppress(OSError):
             self.link.sendall(self.outbox)
 
-    def signal_everything(self, number: int) -> None:
-        """To every group with a descendant of ours in it, or, where that cannot be known, to every group we know."""
-        for group in _descendant_groups() if self.subreaper else self.groups | set(self.by_pid):
-            _signal_group(group, number)
+    def groups_left(self) -> set[int]:
+        """Every group with a descendant of ours in it, or, where that cannot be known, every group we know."""
+        return _descendant_groups() if self.subreaper else self.groups | set(self.by_pid)
+
+    def signal_groups(self, groups: set[int], *numbers: int) -> None:
+        """Each of the signals to each of the groups."""
+        for group in groups:
+            for number in numbers:
+                _signal_group(group, number)
 
 
 def _wake_only(number: int, frame: object) -> None:
