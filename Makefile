@@ -1,0 +1,71 @@
+# Mainspring. `make` or `make help` lists what there is; each target sets up what it needs, from nothing but
+# Python 3.11 or newer. Another interpreter: `make test PYTHON=python3.13`. Another place: `make test VENV=/tmp/venv`.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(READY) ## a flash sale: tasks on the millisecond, a listener, a program; prints how late each step was
+	@$(BIN)/mainspring demo
+
+.PHONY: test
+test: $(READY) ## all tests, with coverage (fails under the floor in pyproject.toml); ARGS='-k name' for some of them
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile $(if $(ARGS),$(ARGS),--cov)
+
+.PHONY: check
+check: lint types ## lint, types, import rules, sizes, and every example in the docs
+	@$(BIN)/python -m pytest -q tests/tidy tests/public tests/docs
+
+.PHONY: lint
+lint: $(READY) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy src $(wildcard bench)
+
+.PHONY: bench
+bench: $(READY) ## the figures this project holds itself to; SMOKE=1 for a quick run that only shows it works
+	@$(BIN)/python -m bench $(if $(SMOKE),--smoke) $(ARGS)
+
+.PHONY: lock
+lock: ## pin all dependencies anew, with hashes, for every supported Python (needs uv)
+	@uv=$$(command -v uv || command -v $(BIN)/uv) || { \
+	    echo "make lock needs uv; get it with: $(BIN)/pip install uv" >&2; exit 1; }; \
+	"$$uv" pip compile pyproject.toml --extra cli --group dev --group build --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $(ARGS) --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The newest Python that fits, unless `python3` fits already. A name on the PATH may be a shim that cannot run.
+FITS := import sys; sys.exit(sys.version_info < (3, 11))
+find-python = for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$python" -c '$(FITS)' >/dev/null 2>&1; then break; fi; python=; \
+	done; \
+	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; give its path with PYTHON=..." >&2; exit 1; fi
+
+$(READY): requirements.lock pyproject.toml
+	@if [ ! -x $(BIN)/python ]; then \
+	    $(find-python); \
+	    "$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+	        echo "$$python has no venv module; install it (Debian, Ubuntu: apt install python3-venv) or give another interpreter with PYTHON=..." >&2; exit 1; }; \
+	    echo "setting up $(VENV) with $$("$$python" --version)"; \
+	    "$$python" -m venv $(VENV); \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
