@@ -1,0 +1,143 @@
+"""Schedules and listeners: stored definitions, changed by compare-and-set, together with the tasks they create."""
+
+import msgspec
+
+from mainspring.errors import KeyInUse
+from mainspring.store.rows import Filter, Standing
+from mainspring.testing.conformance.trial import T, Trial, new, refused, together
+
+_NIGHTLY = Standing(kind="schedule", name="nightly", definition='{"cron": "0 3 * * *"}', next_run_at=T + 5)
+
+
+def one_is_kept_as_it_was_put(trial: Trial) -> None:
+    """Every field comes back."""
+    full = Standing(
+        kind="listener",
+        name="watch 'orders' é",
+        app="shop",
+        definition='{"work": "shop:watch"}',
+        paused=True,
+        next_run_at=(1 << 53) + 1,
+        holder=7,
+        status='{"state": "running"}',
+    )
+    assert trial.store.put(full)
+    assert trial.store.put(_NIGHTLY)
+    assert trial.another().standings() == [full, _NIGHTLY]
+
+
+def names_are_unique_by_kind(trial: Trial) -> None:
+    """`put`: False, and nothing is changed, when this kind has one of this name; another kind may."""
+    assert trial.store.put(_NIGHTLY)
+    assert not trial.store.put(msgspec.structs.replace(_NIGHTLY, definition="{}"))
+    assert trial.store.standings() == [_NIGHTLY]
+    assert trial.store.put(Standing(kind="listener", name="nightly", definition="{}"))
+    assert len(trial.store.standings()) == 2
+
+
+def in_order_of_kind_and_name(trial: Trial) -> None:
+    """`standings`: by kind and name."""
+    for name in ("b", "a", "C"):
+        trial.store.put(Standing(kind="schedule", name=name, definition="{}"))
+        trial.store.put(Standing(kind="listener", name=name, definition="{}"))
+    assert [(one.kind, one.name) for one in trial.store.standings()] == [
+        (kind, name) for kind in ("listener", "schedule") for name in ("C", "a", "b")
+    ]
+
+
+def advance_replaces_and_adds(trial: Trial) -> None:
+    """With the right version: replaced, the version is one more, and the tasks are there."""
+    trial.store.put(_NIGHTLY)
+    [stored] = trial.store.standings()
+    changed = msgspec.structs.replace(stored, next_run_at=T + 9, paused=True, status="s", app="a", definition="[]")
+    assert trial.store.advance(changed, [new(T + 5, schedule="nightly"), new(T + 6, schedule="nightly")], T + 1)
+    assert trial.store.standings() == [msgspec.structs.replace(changed, version=stored.version + 1)]
+    found = trial.store.find(Filter(schedule="nightly"))
+    assert [(row.run_at, row.created_at) for row in found] == [(T + 5, T + 1), (T + 6, T + 1)]
+
+
+def advance_without_tasks(trial: Trial) -> None:
+    """Tasks are no must; durable or not, the answer is the same."""
+    trial.store.put(_NIGHTLY)
+    for n, durable in enumerate((True, False)):
+        [stored] = trial.store.standings()
+        assert trial.store.advance(msgspec.structs.replace(stored, next_run_at=T + n), durable=durable)
+        assert [(one.version, one.next_run_at) for one in trial.store.standings()] == [(stored.version + 1, T + n)]
+
+
+def a_holder_takes_and_gives_back(trial: Trial) -> None:
+    """Taking a listener is an `advance`: of two that saw it free one gets it; giving it back is one more."""
+    trial.store.put(Standing(kind="listener", name="l", definition="{}"))
+    [free] = trial.store.standings()
+    assert trial.store.advance(msgspec.structs.replace(free, holder=1))
+    assert not trial.store.advance(msgspec.structs.replace(free, holder=2))
+    [taken] = trial.store.standings()
+    assert taken.holder == 1
+    assert trial.store.advance(msgspec.structs.replace(taken, holder=None))
+    assert [one.holder for one in trial.store.standings()] == [None]
+
+
+def who_comes_second_changes_nothing(trial: Trial) -> None:
+    """With an old version: False; nothing is changed and nothing is added."""
+    trial.store.put(_NIGHTLY)
+    [stored] = trial.store.standings()
+    assert trial.store.advance(stored)
+    after = trial.store.standings()
+    late = msgspec.structs.replace(stored, next_run_at=T + 99)
+    assert not trial.store.advance(late, [new()], T)
+    assert not trial.store.advance(msgspec.structs.replace(stored, version=stored.version + 7), [new()], T)
+    assert trial.store.standings() == after
+    assert trial.store.find(Filter()) == []
+
+
+def what_is_not_there_does_not_advance(trial: Trial) -> None:
+    """Never put, or removed: False, and nothing is added."""
+    assert not trial.store.advance(_NIGHTLY, [new()], T)
+    trial.store.put(_NIGHTLY)
+    [stored] = trial.store.standings()
+    trial.store.remove("schedule", "nightly")
+    assert not trial.store.advance(stored, [new()], T)
+    assert trial.store.standings() == []
+    assert trial.store.find(Filter()) == []
+
+
+def a_refused_task_refuses_the_advance(trial: Trial) -> None:
+    """One commit: when a task's key is in use, `KeyInUse` is raised and the standing is as it was."""
+    trial.store.put(_NIGHTLY)
+    before = trial.store.standings()
+    there = trial.add(key="k")
+    refused(
+        KeyInUse,
+        lambda: trial.store.advance(msgspec.structs.replace(before[0], next_run_at=T + 9), [new(), new(key="k")], T),
+    )
+    assert trial.store.standings() == before
+    assert [row.id for row in trial.store.find(Filter())] == [there]
+
+
+def removed_is_gone_but_its_tasks_stay(trial: Trial) -> None:
+    """`remove`: True once, then False; tasks that it created stay; the name may be put again."""
+    trial.store.put(_NIGHTLY)
+    trial.store.advance(trial.store.standings()[0], [new(schedule="nightly")], T)
+    assert not trial.store.remove("listener", "nightly")
+    assert trial.store.remove("schedule", "nightly")
+    assert not trial.store.remove("schedule", "nightly")
+    assert trial.store.standings() == []
+    assert len(trial.store.find(Filter(schedule="nightly"))) == 1
+    assert trial.store.put(_NIGHTLY)
+
+
+def one_of_many_advances(trial: Trial) -> None:
+    """Uniqueness instead of election: of many that create the same occurrence one does, and adds its task."""
+    trial.store.put(_NIGHTLY)
+    [stored] = trial.store.standings()
+    other = trial.another()
+    stores = [trial.store, other] * 3
+    calls = [
+        lambda store=store, n=n: store.advance(msgspec.structs.replace(stored, status=str(n)), [new(name=str(n))], T)
+        for n, store in enumerate(stores)
+    ]
+    results = together(calls)
+    assert sorted(results, key=repr) == [False] * 5 + [True]
+    winner = str(results.index(True))
+    assert [one.status for one in trial.store.standings()] == [winner]
+    assert [row.name for row in trial.store.find(Filter())] == [winner]
