@@ -1,0 +1,422 @@
+"""The store in one SQLite file: the port's verbs, each a transaction or a look.
+
+How the file is opened, locked and mended is in `sqlite_connection`, the statements in `sqlite_sql`, the shared commits
+of `add` in `sqlite_add`, what lies beside the file in `sqlite_nodes`, news in `wake`.
+"""
+
+# ruff: noqa: D102 - what each verb promises stands in the port
+
+import os
+import weakref
+from collections.abc import Sequence
+
+import apsw
+import msgspec
+
+from mainspring.errors import KeyInUse
+from mainspring.store import sqlite_find, sqlite_nodes
+from mainspring.store import sqlite_sql as sql
+from mainspring.store.rows import (
+    Added,
+    Again,
+    AttemptRow,
+    Cancel,
+    Change,
+    Demand,
+    Filter,
+    Lane,
+    NewNode,
+    NewTask,
+    NodeRow,
+    Request,
+    Reschedule,
+    Reservation,
+    Reserved,
+    Settlement,
+    Standing,
+    Stats,
+    TakenOver,
+    TaskRow,
+    Verdict,
+)
+from mainspring.store.sqlite_add import Adder, Unit, insert_unit
+from mainspring.store.sqlite_connection import Connections
+from mainspring.store.sqlite_nodes import SqliteSeat
+from mainspring.store.sqlite_settle import clear_node, settle
+from mainspring.store.sqlite_sql import Value
+from mainspring.store.wake import SocketWatch, Wake
+from mainspring.tasks.options import decode_options
+from mainspring.tasks.state import CODES, LEGAL, STATES, State
+
+_ADD_LOG_PAGES = 4_000  # adding leaves the log to the daemons until there is this much of it
+
+_lanes = msgspec.json.Decoder(list[Lane])
+_queues = msgspec.json.Decoder(frozenset[str | None])
+_reservations = msgspec.json.Decoder(list[Reservation])
+_tasks = msgspec.json.Decoder(list[TaskRow])
+_task = msgspec.json.Decoder(TaskRow)
+_attempts = msgspec.json.Decoder(list[AttemptRow])
+_requests = msgspec.json.Decoder(list[tuple[int, int | None, str]])
+_demand = msgspec.json.Decoder(Demand)
+_verdict = msgspec.json.Decoder(Verdict)
+_nodes = msgspec.json.Decoder(list[tuple[int, str, int, str, int, int, str | None, list[int]]])
+_standings = msgspec.json.Decoder(list[Standing])
+_numbers = msgspec.json.Decoder(list[int])
+
+
+class SqliteStore:
+    """Fills the port `Store`. Many of them, in many processes, may work on one file."""
+
+    def __init__(self, path: str, *, create: bool = True) -> None:
+        """Open the store at `path`; with `create`, make it where there is none (else `StoreNotFound`)."""
+        self.path = os.path.realpath(path)
+        self.url = f"sqlite:///{self.path.lstrip('/')}" if os.sep != "/" else f"sqlite://{self.path}"
+        self._folder = f"{self.path}-nodes"
+        self._db = Connections(self.path, create=create)
+        self._wake = Wake(self._folder)
+        self._adder = Adder(self._db, self._wake.send)
+        self._known: dict[tuple[str, int, str, str], Lane] = {}
+        self._seats: dict[int, SqliteSeat] = {}
+        self._watches: weakref.WeakSet[SocketWatch] = weakref.WeakSet()
+        _stores.add(self)
+
+    # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
+    def add(self, tasks: Sequence[NewTask], now: int) -> list[Added]:
+        added = self._adder.add(Unit(tasks, now, self._lane_ids))
+        self._db.keep_log_short(_ADD_LOG_PAGES)
+        return added
+
+    def _lane_ids(self, names: set[tuple[str, int, str, str]]) -> dict[tuple[str, int, str, str], int]:
+        """The lanes of these names, which are made when they are new. They stay for ever, so no lock is needed."""
+        if not names <= self._known.keys():
+            self.lanes()
+        missing = sorted(names - self._known.keys())
+        if missing:
+            with self._db.write(durable=False) as con:
+                sql.write_rows(con, sql.INSERT_LANES, missing)
+            self.lanes()
+        return {name: self._known[name].id for name in names}
+
+    # ── the hot path ───────────────────────────────────────────────────────────────────────────────────────
+    def lanes(self) -> list[Lane]:
+        last = max((lane.id for lane in list(self._known.values())), default=0)
+        for lane in _lanes.decode(_text(self._db.look(sql.LANES, (last,)))):
+            self._known[lane.queue, lane.priority, lane.kind.value, lane.work] = lane
+        return sorted(self._known.values(), key=lambda lane: lane.id)
+
+    def paused(self) -> frozenset[str | None]:
+        return _queues.decode(_text(self._db.look(sql.PAUSED)))
+
+    def next_due(self, lanes: Sequence[int]) -> int | None:
+        return _int(self._db.look(sql.NEXT_DUE, (_json(lanes),)))
+
+    def reserve(self, node: int, lanes: Sequence[int], *, after: int, until: int, limit: int) -> Reserved:
+        wanted = _json(lanes)
+        if limit <= 0 or not self._db.look(sql.ANY_DUE, (wanted, after, until)):
+            return Reserved(0, [])
+        with self._db.write(durable=False) as con:
+            token = con.execute(sql.NEXT_TOKEN, (node,)).get
+            if token is None:  # it left, or was taken over
+                return Reserved(0, [])
+            rows, ids = con.execute(sql.PICK, (wanted, after, until, limit)).get
+            con.execute(sql.HOLD, (node, token, ids))
+        return Reserved(token, _reservations.decode(rows))
+
+    def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:
+        if not settlements:
+            return []
+        refused, news = settle(self._db, settlements, durable)
+        self._wake.send(news)
+        self._db.keep_log_short()
+        return refused
+
+    # ── steering ───────────────────────────────────────────────────────────────────────────────────────────
+    def change(self, task: int, change: Change, now: int, token: int | None = None) -> Verdict:
+        with self._db.write(durable=True) as con:
+            found = con.execute(sql.STEERED, (task,)).get
+            if found is None:
+                return Verdict("not-found")
+            code, holder, held_under, attempt, options, key = found
+            state = STATES[code]
+            once = decode_options(options).delivery == "at-most-once"
+            if not _allows(change, state, started=once and attempt > 0):
+                return Verdict("too-late", state)
+            if state is State.RUNNING or (holder is not None and held_under != token):
+                return Verdict("held", state, holder)
+            news = _make(con, task, change, now, key)
+        self._wake.send(news)
+        return Verdict("done", State.CANCELLED if isinstance(change, Cancel) else State.WAITING)
+
+    def ask(self, node: int, task: int | None, demand: Demand) -> int:
+        with self._db.write(durable=True) as con:
+            con.execute(sql.ASK, (node, task, _json(demand)))
+            request = con.last_insert_rowid()
+        self._wake.send([f"ask {node}"])
+        return request
+
+    def requests(self, node: int) -> list[Request]:
+        rows = _requests.decode(_text(self._db.look(sql.REQUESTS, (node,))))
+        return [Request(id_, task, _demand.decode(demand)) for id_, task, demand in rows]
+
+    def answer(self, request: int, verdict: Verdict) -> None:
+        with self._db.write(durable=False) as con:
+            con.execute(sql.ANSWER, (request, _json(verdict)))
+        self._wake.send(["answer"])
+
+    def answered(self, request: int) -> Verdict | None:
+        answer = self._db.look(sql.ANSWERED, (request,))
+        if answer is None:
+            return None
+        with self._db.write(durable=False) as con:
+            con.execute(sql.FORGET_REQUEST, (request,))
+        return _verdict.decode(_text(answer))
+
+    def pause(self, queue: str | None, *, paused: bool) -> None:
+        with self._db.write(durable=True) as con:
+            con.execute(sql.PAUSE if paused else sql.RESUME, (queue,))
+        self._wake.send([] if paused else ["due 0"])
+
+    # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
+    def get(self, task: int) -> TaskRow | None:
+        row = self._db.look(sql.GET, (task,))
+        return None if row is None else _task.decode(_text(row))
+
+    def find(self, wanted: Filter) -> list[TaskRow]:
+        lanes = self.lanes()
+        ids = self._ids(sqlite_find.unfinished(wanted, lanes))
+        ids += self._ids(sqlite_find.finished(wanted, lanes, wanted.limit - len(ids)))
+        return _tasks.decode(_text(self._db.look(sql.ROWS_BY_ID, (_json(ids),)))) if ids else []
+
+    def _ids(self, query: sqlite_find.Query | None) -> list[int]:
+        return [] if query is None else _numbers.decode(_text(self._db.look(*query)))
+
+    def attempts(self, task: int) -> list[AttemptRow]:
+        return _attempts.decode(_text(self._db.look(sql.ATTEMPTS, (task,))))
+
+    def output(self, task: int) -> str | None:
+        text = self._db.look(sql.OUTPUT, (task,))
+        return None if text is None else _text(text)
+
+    def stats(self) -> Stats:
+        counts = _numbers.decode(_text(self._db.look(sql.COUNTS)))
+        lateness = _numbers.decode(_text(self._db.look(sql.LATENESS)))
+        return Stats(dict(zip(STATES, counts, strict=True)), lateness)
+
+    def waiting(self, lanes: Sequence[int]) -> int:
+        return _int(self._db.look(sql.WAITING, (_json(lanes),))) or 0
+
+    # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────
+    def join(self, node: NewNode) -> SqliteSeat:
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        with self._db.write(durable=True) as con:
+            con.execute(sql.JOIN, (node.host, node.pid, node.version, node.workers, node.started_at, node.app))
+            con.execute(sql.RAISE_TOKEN)
+            con.execute(sql.FORGET_OLD_ANSWERS)
+            # Locked before anybody can see the row. If the commit fails the files stay: the number may by then be
+            # another's, who takes them over.
+            seat = SqliteSeat(self._folder, con.execute("SELECT max(id) FROM node").get)
+            self._seats[seat.node] = seat
+        self._wake.send(["nodes"])
+        return seat
+
+    def report(self, node: int, unknown: Sequence[int]) -> None:
+        with self._db.write(durable=False) as con:
+            con.execute(sql.REPORT, (node, _json(unknown)))
+
+    def leave(self, node: int) -> None:
+        with self._db.write(durable=False) as con:
+            _, news = clear_node(con, node, {}, None)
+        self._give_up(node)
+        self._wake.send(news)
+
+    def nodes(self) -> list[NodeRow]:
+        return [
+            NodeRow(
+                id=id_,
+                host=host,
+                pid=pid,
+                version=version,
+                workers=workers,
+                started_at=started_at,
+                app=app,
+                alive=sqlite_nodes.is_alive(self._folder, id_),
+                busy=sqlite_nodes.busy(self._folder, id_),
+                unknown=unknown,
+            )
+            for id_, host, pid, version, workers, started_at, app, unknown in _nodes.decode(
+                _text(self._db.look(sql.NODES))
+            )
+        ]
+
+    def take_over(self, node: int, now: int) -> TakenOver | None:
+        with sqlite_nodes.claimed(self._folder, node) as dead:
+            if not dead:
+                return None
+            starts = sqlite_nodes.starts(self._folder, node)
+            with self._db.write(durable=True) as con:
+                taken, news = clear_node(con, node, starts, now)
+            if taken is not None:
+                sqlite_nodes.forget(self._folder, node)
+        self._wake.send(news)
+        return taken
+
+    def death_fd(self, node: NodeRow) -> int | None:
+        """A descriptor that becomes readable when the node's process ends; None where that cannot be had.
+
+        No part of the port. A hint: look at `nodes` then. The caller closes it.
+        """
+        return sqlite_nodes.death_fd(node.host, node.pid)
+
+    def _give_up(self, node: int) -> None:
+        seat = self._seats.pop(node, None)
+        if seat is not None:
+            sqlite_nodes.forget(self._folder, node)
+            seat.drop()
+
+    # ── schedules and listeners ────────────────────────────────────────────────────────────────────────────
+    def put(self, standing: Standing) -> bool:
+        with self._db.write(durable=True) as con:
+            con.execute(sql.PUT, (standing.kind, standing.name, *_changing(standing), standing.version))
+            new = con.changes() > 0
+        self._wake.send(["standing"] * new)
+        return new
+
+    def standings(self) -> list[Standing]:
+        return _standings.decode(_text(self._db.look(sql.STANDINGS)))
+
+    def advance(self, standing: Standing, tasks: Sequence[NewTask] = (), now: int = 0, *, durable: bool = True) -> bool:
+        unit = Unit(tasks, now, self._lane_ids)
+        with self._db.write(durable=durable) as con:
+            con.execute(sql.ADVANCE, (standing.kind, standing.name, *_changing(standing), standing.version))
+            if not con.changes():
+                return False
+            insert_unit(con, unit)
+        self._wake.send(["standing", *unit.news()])
+        return True
+
+    def remove(self, kind: str, name: str) -> bool:
+        with self._db.write(durable=True) as con:
+            con.execute(sql.REMOVE, (kind, name))
+            gone = con.changes() > 0
+        self._wake.send(["standing"] * gone)
+        return gone
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
+    def prune(self, before: int, limit: int) -> int:
+        with self._db.write(durable=False) as con:
+            ids = con.execute(sql.OLD, (before, limit)).get
+            for statement in sql.FORGET:
+                con.execute(statement, (ids,))
+            forgotten = con.changes()
+        self._db.keep_log_short()
+        return forgotten
+
+    def watch(self) -> SocketWatch:
+        watch = self._wake.watch()
+        self._watches.add(watch)
+        return watch
+
+    def close(self) -> None:
+        for watch in list(self._watches):
+            watch.close()
+        for seat in list(self._seats.values()):
+            seat.drop()
+        self._seats.clear()
+        self._wake.close()
+        self._db.close()
+
+    # ── forking ────────────────────────────────────────────────────────────────────────────────────────────
+    def before_fork(self) -> None:
+        """Called in the forking thread: the child must find no connection open."""
+        self._db.before_fork()
+
+    def after_fork(self) -> None:
+        """Called in the parent."""
+        self._db.after_fork()
+
+    def after_fork_in_child(self) -> None:
+        """Called in the child: it may use the store, but has no seat; the parent keeps its own."""
+        self._db.after_fork_in_child()
+        self._adder.after_fork_in_child()
+        self._wake.after_fork_in_child()
+        for seat in self._seats.values():
+            seat.drop()
+        self._seats.clear()
+
+
+def _allows(change: Change, state: State, *, started: bool) -> bool:
+    """Whether the state allows the change, whoever holds the task. `started`: at most once, and it had started."""
+    match change:
+        case Cancel():
+            return State.CANCELLED in LEGAL[state]
+        case Reschedule():
+            return state is State.WAITING
+        case Again():
+            return CODES[state] >= 2 and State.WAITING in LEGAL[state] and not started
+
+
+def _make(con: apsw.Connection, task: int, change: Change, now: int, key: str | None) -> list[str]:
+    """Make a change that is allowed; the news of it."""
+    match change:
+        case Cancel(reason):
+            con.execute(sql.CANCEL, (_json([task]), reason, now))
+            return ["done"]
+        case Reschedule(run_at):
+            con.execute(sql.RESCHEDULE, (task, run_at))
+            return [f"due {run_at}"]
+        case Again(run_at):
+            owner = con.execute(sql.KEY_OWNER, (key,)).get
+            if owner is not None:
+                raise KeyInUse(str(key), str(owner))
+            con.execute(sql.AGAIN, (task, run_at))
+            return [f"due {run_at}"]
+
+
+def _changing(standing: Standing) -> tuple[Value, ...]:
+    """What can change in a schedule or listener, in the order of the statements."""
+    return (
+        standing.app,
+        standing.definition,
+        int(standing.paused),
+        standing.next_run_at,
+        standing.holder,
+        standing.status,
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _text(value: object) -> str:
+    assert isinstance(value, str)
+    return value
+
+
+def _int(value: object) -> int | None:
+    assert value is None or isinstance(value, int)
+    return value
+
+
+_stores: "weakref.WeakSet[SqliteStore]" = weakref.WeakSet()
+_forking: list[SqliteStore] = []  # strong references from just before a fork until just after it
+
+
+def _before_fork() -> None:
+    _forking[:] = sorted(_stores, key=id)
+    for store in _forking:
+        store.before_fork()
+
+
+def _after_fork(store_does: str) -> None:
+    for store in _forking:
+        getattr(store, store_does)()
+    _forking.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=lambda: _after_fork("after_fork"),
+        after_in_child=lambda: _after_fork("after_fork_in_child"),
+    )

@@ -1,0 +1,188 @@
+"""Adding tasks: all or none for each caller, one fsync for all callers that come at once.
+
+A caller puts its unit in a list and queues for the turn; whoever gets it commits every unit that is in the list by
+then. So one thread alone waits for nobody, and eight of them share commits. Units with keys are decided before
+anything of theirs is written: a refusal has nothing to undo.
+"""
+
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+import apsw
+import msgspec
+
+from mainspring.errors import KeyHeld, KeyInUse, MainspringError, StoreError, TooLate
+from mainspring.store.rows import Added, NewTask
+from mainspring.store.sqlite_connection import Connections
+from mainspring.store.sqlite_sql import CANCEL, INSERT_ENDED, INSERT_TASKS, KEY_OWNERS, Value, write_rows
+from mainspring.tasks.state import CODES, State
+
+_SHARED = 10_000  # tasks of one shared commit: the write lock is not held much longer than 20 ms
+_WAITS = (CODES[State.WAITING], None, None)  # state, reason, finished_at
+
+Lane = tuple[str, int, str, str]  # queue, priority, kind, work
+LaneIds = Callable[[set[Lane]], dict[Lane, int]]
+
+_owners = msgspec.json.Decoder(list[tuple[str, int, int, int | None]])
+
+
+class Unit:
+    """What one call of `add` wants, and later what came of it."""
+
+    def __init__(self, tasks: Sequence[NewTask], now: int, lane_ids: LaneIds) -> None:
+        """Everything that needs no write lock is done here; `lane_ids` makes those that are missing."""
+        lanes = [(new.queue, new.priority, new.kind.value, new.work) for new in tasks]
+        ids = lane_ids(set(lanes))
+        self.tasks = tasks
+        self.now = now
+        self.keyed = any(new.key is not None for new in tasks)
+        self.rows: list[tuple[Value, ...]] = [
+            (ids[lane], new.run_at, now, new.name, new.options, new.payload, new.key, new.expires_at, new.schedule)
+            for lane, new in zip(lanes, tasks, strict=True)
+        ]
+        self.settled = False
+        self.added: list[Added] = []
+        self.replaced = False
+        self.error: MainspringError | None = None
+
+    def news(self) -> list[str]:
+        """What watchers are told once the commit is made."""
+        due = [new.run_at for new, added in zip(self.tasks, self.added, strict=True) if added.created]
+        return [f"due {min(due)}"] * bool(due) + ["done"] * self.replaced
+
+
+class Adder:
+    """The queue of units, and the turn to commit them."""
+
+    def __init__(self, connections: Connections, tell: Callable[[list[str]], None]) -> None:
+        self._connections = connections
+        self._tell = tell
+        self.after_fork_in_child()
+
+    def add(self, unit: Unit) -> list[Added]:
+        """Commit the unit, alone or with others; what became of each of its tasks."""
+        with self._gate:
+            self._pending.append(unit)
+        with self._turn:
+            while not unit.settled:
+                self._commit(self._next_units())
+        if unit.error is not None:
+            raise unit.error
+        return unit.added
+
+    def after_fork_in_child(self) -> None:
+        """In a forked child nobody is in the queue: those who were are threads of the parent."""
+        self._gate, self._turn = Lock(), Lock()
+        self._pending: list[Unit] = []
+
+    def _next_units(self) -> list[Unit]:
+        with self._gate:
+            room, count = _SHARED, 0
+            for unit in self._pending:
+                room -= len(unit.rows)
+                if room < 0 and count:
+                    break
+                count += 1
+            units, self._pending = self._pending[:count], self._pending[count:]
+            return units
+
+    def _commit(self, units: list[Unit]) -> None:
+        try:
+            self._write(units)
+        except BaseException as error:
+            if isinstance(error, StoreError) and isinstance(error.__cause__, apsw.IOError | apsw.BusyError):
+                for unit in units:
+                    unit.error, unit.settled = error, True
+            elif len(units) > 1 and isinstance(error, Exception):
+                for unit in units:  # one of them does not fit: each for itself
+                    self._commit([unit])
+            else:
+                interrupted = StoreError(f"adding was interrupted ({error!r}): look whether it was kept")
+                for unit in units:
+                    unit.error = error if isinstance(error, MainspringError) else interrupted
+                    unit.settled = True
+                if not isinstance(error, Exception):
+                    raise
+
+    def _write(self, units: list[Unit]) -> None:
+        for unit in units:
+            unit.error = None
+        with self._connections.write(durable=True) as con:
+            plain = [unit for unit in units if not unit.keyed and unit.rows]
+            if plain:
+                id_ = insert_rows(con, [row for unit in plain for row in unit.rows])
+                for unit in plain:
+                    unit.added = [Added(id_ + place) for place in range(len(unit.rows))]
+                    id_ += len(unit.rows)
+            for unit in units:
+                if unit.keyed:
+                    try:
+                        insert_keyed(con, unit)
+                    except MainspringError as refusal:
+                        unit.error = refusal
+        for unit in units:
+            unit.settled = True
+        self._tell([text for unit in units if unit.error is None for text in unit.news()])
+
+
+def insert_unit(con: apsw.Connection, unit: Unit) -> None:
+    """Insert a unit within a transaction of the caller's; raises when a key refuses it."""
+    if unit.keyed:
+        insert_keyed(con, unit)
+    elif unit.rows:
+        first = insert_rows(con, unit.rows)
+        unit.added = [Added(first + place) for place in range(len(unit.rows))]
+
+
+def insert_rows(con: apsw.Connection, rows: Sequence[Sequence[Value]]) -> int:
+    """Insert tasks; the id of the first. The others follow: ids are given in order, and nobody else writes now."""
+    write_rows(con, INSERT_TASKS, rows)
+    return con.last_insert_rowid() - len(rows) + 1
+
+
+def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
+    """Insert tasks of which some have keys. Raises `KeyInUse`, `TooLate` or `KeyHeld` before anything is written."""
+    taken = _key_owners(con, unit)
+    next_id = 1 + (con.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task'").get or 0)
+    first = next_id
+    rows: list[Sequence[Value]] = []
+    added: list[Added] = []
+    replaced: list[int] = []
+    cancelled = (CODES[State.CANCELLED], "replaced", unit.now)
+    for new, row in zip(unit.tasks, unit.rows, strict=True):
+        if new.key is not None:
+            owner = taken.get(new.key)
+            if owner is not None and new.on_conflict == "keep":
+                added.append(Added(owner[0], created=False))
+                continue
+            if owner is not None:
+                _check_replaceable(new, new.key, *owner)
+                replaced.append(owner[0])
+                if owner[0] >= first:  # of this very call: it enters as what it is by then, so that the key is free
+                    rows[owner[0] - first] = (*rows[owner[0] - first][: -len(_WAITS)], *cancelled)
+            taken[new.key] = (next_id, 0, None)
+        rows.append((*row, *_WAITS))
+        added.append(Added(next_id))
+        next_id += 1
+    there = [id_ for id_ in replaced if id_ < first]
+    if there:
+        con.execute(CANCEL, (msgspec.json.encode(there).decode(), *cancelled[1:]))
+    write_rows(con, INSERT_ENDED, rows)
+    unit.added, unit.replaced = added, bool(replaced)
+
+
+def _key_owners(con: apsw.Connection, unit: Unit) -> dict[str, tuple[int, int, int | None]]:
+    """The unfinished tasks that have the unit's keys: id, state, holder."""
+    keys = msgspec.json.encode(sorted({new.key for new in unit.tasks if new.key is not None})).decode()
+    return {
+        key: (id_, state, holder) for key, id_, state, holder in _owners.decode(con.execute(KEY_OWNERS, (keys,)).get)
+    }
+
+
+def _check_replaceable(new: NewTask, key: str, owner: int, state: int, holder: int | None) -> None:
+    if new.on_conflict == "error":
+        raise KeyInUse(key, str(owner))
+    if state == CODES[State.RUNNING]:
+        raise TooLate(f"the task {owner} with the key {key!r} is running; wait for it, or cancel it")
+    if holder is not None:
+        raise KeyHeld(key, owner, holder)

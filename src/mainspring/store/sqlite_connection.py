@@ -1,0 +1,234 @@
+"""The connections of a SQLite store: one that writes, one that looks, one that keeps the log short.
+
+Nothing but SQLite may open, copy or lock the database file, its `-wal` and its `-shm` in a process that has a
+connection: POSIX locks belong to the process, and closing any descriptor of the file drops them all.
+For the same reason all connections are closed before a fork and opened again when they are next needed: a child
+would inherit SQLite's own account of locks that it does not hold.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from threading import Lock
+
+import apsw
+
+from mainspring.errors import NotAStore, StoreError, StoreNotFound
+from mainspring.store.migrate import bring_up
+from mainspring.store.sqlite_sql import Value
+
+BUSY_MS = 30_000
+_LOG_PAGES = 1_000  # 4 MB of log: then it is copied into the file
+_CHECKED = 256 * 1024 * 1024  # a file up to this size is checked page by page after an I/O error
+
+_READ_WRITE = apsw.SQLITE_OPEN_READWRITE
+_CREATE = _READ_WRITE | apsw.SQLITE_OPEN_CREATE
+
+
+class Connections:
+    """All access to the file at `path`. Every apsw error leaves here as a `StoreError` that says what to do."""
+
+    def __init__(self, path: str, *, create: bool, busy_ms: int = BUSY_MS) -> None:
+        self.path = path
+        self._busy_ms = busy_ms
+        self._closed = False
+        self._doubt = False  # after an I/O error: nothing is written or read before `_mend`
+        self._writer: apsw.Connection | None = None
+        self._reader: apsw.Connection | None = None
+        self._keeper: apsw.Connection | None = None
+        self._durable: bool | None = None  # what the writer's `synchronous` is set to
+        self._renew_locks()
+        with self._told():
+            self._begin(create)
+
+    # ── using ──────────────────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def write(self, *, durable: bool) -> Iterator[apsw.Connection]:
+        """One write transaction: committed at the end, rolled back when the block raises. `durable`: with fsync."""
+        with self._writing, self._told():
+            con = self._writer_now()
+            if self._durable is not durable:
+                con.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
+                self._durable = durable
+            con.execute("BEGIN IMMEDIATE")
+            try:
+                yield con
+                con.execute("COMMIT")
+            except BaseException:
+                if con.in_transaction:
+                    with suppress(apsw.Error):  # what went wrong first is what is told
+                        con.execute("ROLLBACK")
+                raise
+
+    def look(self, statement: str, values: Sequence[Value] = ()) -> object:
+        """The one row of a statement (its value, when the row has one), as it is committed now; None without a row."""
+        if self._doubt:
+            with self._writing, self._told():
+                self._writer_now()
+        with self._reading, self._told():
+            if self._reader is None:
+                self._reader = self._connect(_READ_WRITE)
+                self._reader.execute("PRAGMA query_only = 1")
+            return self._reader.execute(statement, values).get
+
+    def keep_log_short(self, pages: int = _LOG_PAGES) -> None:
+        """Copy the log into the file when it has grown by `pages`; whoever else reads or writes is not held up."""
+        if self._written() < pages or not self._keeping.acquire(blocking=False):
+            return
+        try:
+            with self._told():
+                if self._keeper is None:
+                    self._keeper = self._connect(_READ_WRITE)
+                self._written(reset=True)
+                self._keeper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        finally:
+            self._keeping.release()
+
+    def close(self) -> None:
+        """Let go of the file. The last one out leaves it without a log. Closing twice is fine."""
+        with self._writing, self._reading, self._keeping:
+            if self._closed:
+                return
+            self._closed = True
+            if self._writer is not None and not self._doubt:
+                with suppress(apsw.Error):  # others are at work: they will do it
+                    self._writer.set_busy_timeout(0)
+                    self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            self._close_all()
+
+    # ── forking ────────────────────────────────────────────────────────────────────────────────────────────
+    def before_fork(self) -> None:
+        """Wait until nobody uses a connection, and close them all."""
+        self._writing.acquire()
+        self._reading.acquire()
+        self._keeping.acquire()
+        self._close_all()
+
+    def after_fork(self) -> None:
+        """In the parent: go on."""
+        self._keeping.release()
+        self._reading.release()
+        self._writing.release()
+
+    def after_fork_in_child(self) -> None:
+        """In the child: the same, with locks that no thread of the parent waits for."""
+        self._renew_locks()
+
+    def _renew_locks(self) -> None:
+        # Taken in this order. The order of names is the order of importance: writing, reading, keeping.
+        self._writing, self._reading, self._keeping = Lock(), Lock(), Lock()
+
+    # ── opening ────────────────────────────────────────────────────────────────────────────────────────────
+    def _begin(self, create: bool) -> None:
+        _check_place(self.path, create)
+        fresh = not os.path.exists(self.path)
+        con = self._connect(_CREATE if create else _READ_WRITE)
+        try:
+            if fresh:
+                os.chmod(self.path, 0o600)  # by name; SQLite gives its other files the same mode
+            bring_up(con, self.path, create=create)
+        except BaseException:
+            con.close()
+            raise
+        self._writer = con
+
+    def _connect(self, flags: int) -> apsw.Connection:
+        if self._closed:
+            raise StoreError(f"the store {self.path} was closed; make another one to go on")
+        con = apsw.Connection(self.path, flags=flags)
+        con.set_busy_timeout(self._busy_ms)
+        con.setlk_timeout(self._busy_ms, 0)  # waits in steps of 1 ms, where the busy handler's grow to 100 ms
+        con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        con.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY")
+        return con
+
+    def _writer_now(self) -> apsw.Connection:
+        if self._doubt:
+            with self._reading, self._keeping:
+                self._close_all()
+            self._mend()
+        if self._writer is None:
+            self._writer = self._connect(_READ_WRITE)
+        return self._writer
+
+    def _mend(self) -> None:
+        """After an I/O error: look the file over, and bring all that is in the log safely into it.
+
+        A failed fsync is reported once; a second one may succeed without having written anything. So the log is not
+        trusted any more: a checkpoint writes its pages afresh and syncs them.
+        """
+        con = self._connect(_READ_WRITE)
+        size = con.pragma("page_count") * con.pragma("page_size")
+        checked = con.pragma("quick_check(1)") if size <= _CHECKED else "ok"
+        if checked != "ok":
+            con.close()
+            raise apsw.CorruptError(str(checked))
+        con.execute("PRAGMA synchronous = FULL")
+        con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._writer, self._durable, self._doubt = con, True, False
+
+    def _close_all(self) -> None:
+        for con in (self._keeper, self._reader, self._writer):
+            if con is not None:
+                with suppress(apsw.Error):  # its file may be what is broken
+                    con.close()
+        self._writer = self._reader = self._keeper = self._durable = None
+
+    def _written(self, *, reset: bool = False) -> int:
+        """Pages that the writer wrote since the last reset."""
+        writer = self._writer
+        if writer is None:
+            return 0
+        with suppress(apsw.Error):
+            return writer.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, reset)[0]
+        return 0
+
+    # ── telling ────────────────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            if isinstance(error, apsw.IOError):
+                self._doubt = True
+            raise _explained(self.path, error) from error
+
+
+def _check_place(path: str, create: bool) -> None:
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise StoreError(f"{path} is a directory; a store is a file: name a file in it")
+    if not os.path.exists(path):
+        if not create:
+            raise StoreNotFound(f"there is no store at {path}; adding a task or `mainspring run` creates one")
+        if not os.path.isdir(folder):
+            raise StoreError(f"the directory {folder} does not exist; create it, or choose another path for the store")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StoreError(f"no permission to create a file in {folder}; choose another path for the store")
+
+
+def _explained(path: str, error: apsw.Error) -> StoreError:
+    """What an error of SQLite means to somebody who wants to run tasks, and what to do about it."""
+    match error:
+        case apsw.NotADBError():
+            return NotAStore(f"{path} is not a database; choose another path for the store")
+        case apsw.CorruptError():
+            return StoreError(
+                f"the store {path} is damaged ({error}); nothing was changed: put it aside with its -wal file, and go "
+                f"back to a backup or save what can be read with `sqlite3 {path} .recover`"
+            )
+        case apsw.BusyError() | apsw.LockedError():
+            return StoreError(f"another process has kept the store {path} locked for 30 s: look what it is doing")
+        case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
+            return StoreError(f"no permission to write to the store {path} and to its directory ({error})")
+        case apsw.CantOpenError():
+            return StoreError(f"the store {path} cannot be opened ({error}): check that it and its directory are yours")
+        case apsw.FullError():
+            return StoreError(f"the disk that holds the store {path} is full; nothing was stored: make room")
+        case apsw.IOError():
+            return StoreError(
+                f"the disk did not take what was written to {path} ({error}): whether the last change was kept is not "
+                f"known. The store is checked before anything else is acknowledged; look at the disk"
+            )
+    return StoreError(f"the store {path} refused: {error}")

@@ -1,0 +1,153 @@
+"""What a node has beside the rows: a lock that the system gives back when its process ends, and its journal.
+
+They lie in `<store>-nodes/`: `<number>.lock`, held with `flock` for the seat's life, and `<number>.journal`, mapped
+into memory. Files of their own, because nothing may lock the database file but SQLite.
+"""
+
+import mmap
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from mainspring.store import journal
+from mainspring.store.journal import Journal
+
+_HEAD = 64  # bytes of a journal in which the count of busy workers is found
+
+if sys.platform == "win32":  # untested: one byte of the file stands for the lock; a look takes it for an instant
+    import msvcrt
+
+    def _lock(fd: int, *, wait: bool) -> None:
+        msvcrt.locking(fd, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+
+    def _look(fd: int) -> None:
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(fd: int, *, wait: bool) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _look(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+class SqliteSeat:
+    """Fills the port's `Seat`. `fileno` is the lock: whoever inherits it on purpose keeps the node alive."""
+
+    def __init__(self, folder: str, node: int) -> None:
+        """Take the seat: nobody knows the number yet, for its row is not committed."""
+        self.node = node
+        self._fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _lock(self._fd, wait=True)  # only somebody who looks could have it, for an instant
+            with suppress(FileNotFoundError):  # of a join that was never committed
+                os.unlink(_path(folder, node, "journal"))
+            fd = journal.create(_path(folder, node, "journal"))
+            try:
+                self._map = mmap.mmap(fd, journal.SIZE)
+            finally:
+                os.close(fd)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.journal = Journal(self._map)
+
+    def fileno(self) -> int:
+        """The descriptor of the lock; -1 when the seat was given up."""
+        return self._fd
+
+    def drop(self) -> None:
+        """Give the lock back; the journal stays readable to whoever still has it."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def is_alive(folder: str, node: int) -> bool:
+    """Whether somebody holds the node's lock."""
+    try:
+        fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        _look(fd)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def claimed(folder: str, node: int) -> Iterator[bool]:
+    """Hold a dead node's lock, so that only one successor settles what it left; False while anybody else has it."""
+    try:
+        fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:  # it left, or somebody cleared the directory: the rows decide
+        yield True
+        return
+    try:
+        yield _taken(fd)
+    finally:
+        os.close(fd)
+
+
+def _taken(fd: int) -> bool:
+    while True:
+        try:
+            _lock(fd, wait=False)
+        except OSError:
+            try:
+                _look(fd)
+            except OSError:
+                return False
+            # Somebody was only looking, and is done: try again.
+        else:
+            return True
+
+
+def starts(folder: str, node: int) -> dict[tuple[int, int], int]:
+    """What a node's journal shows: the newest start of each (task, token)."""
+    newest: dict[tuple[int, int], int] = {}
+    with suppress(FileNotFoundError), open(_path(folder, node, "journal"), "rb") as file:
+        held = bytearray(file.read(journal.SIZE))
+        if len(held) == journal.SIZE:
+            for task, token, started_at in Journal(held).started():
+                newest[task, token] = max(started_at, newest.get((task, token), started_at))
+    return newest
+
+
+def busy(folder: str, node: int) -> int:
+    """How many workers of a node are running something, as its journal says."""
+    try:
+        with open(_path(folder, node, "journal"), "rb") as file:
+            return Journal(bytearray(file.read(_HEAD).ljust(_HEAD, b"\0"))).busy
+    except FileNotFoundError:
+        return 0
+
+
+def forget(folder: str, node: int) -> None:
+    """Remove the files of a node that is no more."""
+    for suffix in ("journal", "lock"):
+        with suppress(OSError):
+            os.unlink(_path(folder, node, suffix))
+
+
+def death_fd(host: str, pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where there is no such thing, or it is not here.
+
+    A hint: whoever is woken looks at the lock again, which alone decides.
+    """
+    if not hasattr(os, "pidfd_open") or host != os.uname().nodename:
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
+
+
+def _path(folder: str, node: int, suffix: str) -> str:
+    return os.path.join(folder, f"{node}.{suffix}")
