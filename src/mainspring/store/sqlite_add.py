@@ -48,7 +48,7 @@ class Unit:
     def news(self) -> list[str]:
         """What watchers are told once the commit is made."""
         due = [new.run_at for new, added in zip(self.tasks, self.added, strict=True) if added.created]
-        return [f"due {min(due)}"] * bool(due) + ["done"] * self.replaced
+        return ([f"due {min(due)}"] if due else []) + ["done"] * self.replaced
 
 
 class Adder:
