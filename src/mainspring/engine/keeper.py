@@ -4,7 +4,7 @@ It runs as a script (`python -I -S keeper.py FD`) and imports nothing of Mainspr
 the daemon; other descriptors it was given (the node's lock) are simply held until it exits. Messages are JSON after
 a length of four bytes; a `start` brings the write ends of the program's two output pipes with it.
 
-    daemon: {"do": "start", "id", "command", "cwd", "env"}  {"do": "stop", "id", "grace"}  {"do": "end", "grace"}
+    daemon: {"do": "start", "id", "command", "executable", "cwd", "env"}  {"do": "stop", "id", "grace"}  {"do": "end", "grace"}
     keeper: {"is": "started", "id", "pid"}  {"is": "refused", "id", "where", "cwd", "name", "errno", "message"}
             {"is": "exited", "id", "code", "signal", "cpu", "max_rss"}
 
@@ -151,6 +151,7 @@ class Keeper:
                 return
             process = subprocess.Popen(
                 message["command"],
+                executable=message["executable"],
                 stdin=self.null,
                 stdout=stdout,
                 stderr=stderr,
@@ -171,7 +172,7 @@ class Keeper:
 
     def refuse(self, request: Message, error: Exception) -> None:
         """Say why a program could not be started."""
-        cwd, name = request["cwd"], request["command"][0]
+        cwd, name = request["cwd"], request["executable"]
         self.send(
             {
                 "is": "refused",

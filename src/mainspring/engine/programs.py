@@ -72,10 +72,13 @@ class Programs:
         *,
         cwd: str,
         env: Mapping[str, str],
+        executable: str | None = None,
         on_output: OnOutput | None = None,
         on_exit: OnExit | None = None,
     ) -> ProgramHandle:
         """Ask for a program; returns at once. `env` is all that it sees (see `environment`).
+
+        `executable` is what is really started (None: the command's first word), so that what was allowed is what runs.
 
         `on_output(stream, data)` and `on_exit(result)` are called on the thread that reads for all programs: be quick.
         A program that cannot be started has a result with `error`; it may be there before this returns.
@@ -93,6 +96,7 @@ class Programs:
             "do": "start",
             "id": handle.id,
             "command": list(command),
+            "executable": executable or command[0],
             "cwd": os.path.abspath(cwd),
             "env": dict(env),
         }

@@ -80,14 +80,17 @@ def make(task: Task, change: Change, now: int) -> None:
 
 
 def lose(task: Task, started_at: int | None, now: int | None) -> None:
-    """Count a start whose node died. `started_at`: as its journal has it, when the store did not know of it."""
+    """Count a start whose node is no more. `started_at`: from its journal, when the store did not know of it.
+
+    `now` is None when the node left by itself and nobody knows when the task ended.
+    """
     if started_at is not None:
         task.attempt += 1
         task.started_at = started_at
     task.losses += 1
     task.tries.append(AttemptRow(task.attempt, task.started_at, now, "worker lost", None))
     if task.at_most_once or task.losses >= POISON:
-        task.state, task.finished_at = State.FAILED, now
+        task.state, task.finished_at = State.FAILED, task.started_at if now is None else now
         task.reason = "lost" if task.at_most_once else "poison"
     else:
         task.wait_again()

@@ -52,10 +52,17 @@ class Watch(Protocol):
 
 
 class Seat(Protocol):
-    """A node's place at a store: its number, and the journal in which it notes each start."""
+    """A node's place at a store: its number, the journal in which it notes each start, and its life.
+
+    `locks` are descriptors that a helper process may inherit: the node counts as alive until they are closed there too.
+    """
 
     node: int
     journal: Journal
+
+    @property
+    def locks(self) -> tuple[int, ...]:
+        """The descriptors of its life; none where no helper process needs them."""
 
 
 class Store(Protocol):

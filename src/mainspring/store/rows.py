@@ -14,7 +14,7 @@ OnConflict = Literal["error", "keep", "replace"]
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task to be added. `work` is the registered name of a function; for a program it is empty."""
+    """A task to be added. `work` is the registered name of a function, or a program's absolute path or bare name."""
 
     kind: Kind = Kind.FUNCTION
     work: str = ""
@@ -91,6 +91,7 @@ class Settlement(msgspec.Struct, frozen=True, array_like=True, gc=False):
     error: str | None = None
     output: str | None = None
     failed_try: bool = False
+    durable: bool = False  # an outcome of an at-most-once task: the batch that has one is committed durably
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

@@ -141,6 +141,7 @@ class Connections:
         con.setlk_timeout(self._busy_ms, 0)  # waits in steps of 1 ms, where the busy handler's grow to 100 ms
         con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         con.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY")
+        con.execute("PRAGMA user_version")  # a connection that never read knows of no log, and would not shorten it
         return con
 
     def _writer_now(self) -> apsw.Connection:

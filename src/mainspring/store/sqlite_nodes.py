@@ -34,7 +34,7 @@ else:
 
 
 class SqliteSeat:
-    """Fills the port's `Seat`. `fileno` is the lock: whoever inherits it on purpose keeps the node alive."""
+    """Fills the port's `Seat`. `locks` is its life: whoever inherits it on purpose keeps the node alive."""
 
     def __init__(self, folder: str, node: int) -> None:
         """Take the seat: nobody knows the number yet, for its row is not committed."""
@@ -54,9 +54,10 @@ class SqliteSeat:
             raise
         self.journal = Journal(self._map)
 
-    def fileno(self) -> int:
-        """The descriptor of the lock; -1 when the seat was given up."""
-        return self._fd
+    @property
+    def locks(self) -> tuple[int, ...]:
+        """The descriptor of the lock; none when the seat was given up."""
+        return () if self._fd < 0 else (self._fd,)
 
     def drop(self) -> None:
         """Give the lock back; the journal stays readable to whoever still has it."""

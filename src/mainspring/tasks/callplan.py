@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -150,3 +151,14 @@ def _is_marked(annotation: object) -> bool:
         return True
     parts = typing.get_args(annotation)
     return any(_is_marked(part) for part in parts)
+
+
+_plans: "WeakKeyDictionary[Callable[..., object], CallPlan]" = WeakKeyDictionary()
+
+
+def plan_of(function: Callable[..., object]) -> CallPlan:
+    """The one plan of this function."""
+    plan = _plans.get(function)
+    if plan is None:
+        plan = _plans[function] = CallPlan(function)
+    return plan

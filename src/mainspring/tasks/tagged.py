@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from math import isfinite
-from typing import NoReturn
 from uuid import UUID
 
 from mainspring.errors import InvalidArguments, InvalidValue
@@ -59,7 +58,7 @@ class Walk:
             return value if MIN_INT <= value <= MAX_INT else {"$int": format(value, "x")}
         if isinstance(value, float) and kind is float:
             if not isfinite(value):
-                self.refuse(value, "a finite number", "JSON has no NaN and no infinity; pass None, or a text")
+                raise self.refused(value, "a finite number", "JSON has no NaN and no infinity; pass None, or a text")
             return value
         leaf = _LEAVES.get(kind)
         if leaf is None:
@@ -68,13 +67,13 @@ class Walk:
         try:
             kept = write(value)
         except _Unkeepable as why:
-            self.refuse(value, "a value that can be brought back", str(why))
+            raise self.refused(value, "a value that can be brought back", str(why)) from None
         return {tag: kept}
 
-    def refuse(self, value: object, expected: str, advice: str) -> NoReturn:
-        """Raise the `InvalidArguments` for `value` at the place where the walk is."""
+    def refused(self, value: object, expected: str, advice: str) -> InvalidArguments:
+        """The `InvalidArguments` for `value` at the place where the walk is."""
         came = f"a {type(value).__name__}" if self.hidden else f"{shown(value)} of type {type(value).__name__}"
-        raise InvalidArguments(f"{self.where()}: expected {expected}, got {came}; {advice}")
+        return InvalidArguments(f"{self.where()}: expected {expected}, got {came}; {advice}")
 
     def where(self) -> str:
         """The place where the walk is: `order.lines[3]['name']`."""
@@ -83,7 +82,7 @@ class Walk:
 
     def _composed(self, value: object) -> object:
         if id(value) in self._above:
-            self.refuse(value, "a value without cycles", "it contains itself; pass a copy that does not")
+            raise self.refused(value, "a value without cycles", "it contains itself; pass a copy that does not")
         if len(self._above) >= MAX_DEPTH:
             raise InvalidArguments(
                 f"{self.root}: expected at most {MAX_DEPTH} levels of nesting, got more; "
@@ -109,7 +108,7 @@ class Walk:
                 if isinstance(parts, dict) and not isinstance(value, dict):
                     return self._fields(parts)
                 return self.json(parts)
-        self.refuse(value, "a value that JSON can keep", hint_for(value, annotated=self.models))
+        raise self.refused(value, "a value that JSON can keep", hint_for(value, annotated=self.models))
 
     def _items(self, items: list[object] | tuple[object, ...] | set[object] | frozenset[object]) -> list[object]:
         path, result = self._path, []
@@ -124,7 +123,9 @@ class Walk:
         for key, item in mapping.items():
             path.append(f"[{shown(key)}]")
             if not isinstance(key, str) or type(key) is not str:
-                self.refuse(key, "a key of type str", "JSON would turn it into a text; pass a list of pairs instead")
+                raise self.refused(
+                    key, "a key of type str", "JSON would turn it into a text; pass a list of pairs instead"
+                )
             self.text(key)
             escape = escape or key.startswith("$")
             result[key] = self.json(item)
@@ -145,11 +146,11 @@ class Walk:
         try:
             text.encode()
         except UnicodeEncodeError:
-            self.refuse(
+            raise self.refused(
                 text,
                 "text without lone surrogates",
                 "it holds half a character, as names of files can; pass os.fsencode(...), which are bytes",
-            )
+            ) from None
         return text
 
 

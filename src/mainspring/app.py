@@ -1,0 +1,385 @@
+"""The daemon: declares tasks, schedules and listeners, and runs them when it is started."""
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import tzinfo
+from types import TracebackType
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast, overload
+
+from mainspring.adding import NOTHING_SAID, Adder, Duration, Moment, Options
+from mainspring.client import Client
+from mainspring.engine.events import Events, Observer
+from mainspring.errors import Misuse
+from mainspring.functions import TaskFunction
+from mainspring.settings import Settings, load_settings, open_store
+from mainspring.store.rows import Standing
+from mainspring.task import Task
+from mainspring.tasks.names import real_module
+from mainspring.tasks.options import Delivery, build_options
+from mainspring.tasks.registry import Registry
+from mainspring.tasks.retry import Retry
+from mainspring.when.clock import Clock, SystemClock
+from mainspring.when.durations import parse_duration
+
+if TYPE_CHECKING:
+    from mainspring.engine.engine import Engine
+    from mainspring.engine.service import ManualDriver
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger("mainspring")
+
+
+class Daemon(Client):
+    """Runs any function or program at any instant, from a durable queue, on a fixed number of workers.
+
+    Not started, it is a client of its store: it adds, looks and steers. See the reference for each setting; what is not given
+    here is taken from `MAINSPRING_*`, then from `[tool.mainspring]`, then from the defaults (shown there).
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | None = None,
+        *,
+        workers: int | None = None,
+        pool: str | None = None,
+        listener_workers: int | None = None,
+        queues: Mapping[str, int | None] | Iterable[str] | None = None,
+        retention: Duration | None = None,
+        grace: Duration | None = None,
+        tz: str | tzinfo | None = None,
+        name: str | None = None,
+        allow: Sequence[str] | None = None,
+        programs: bool | Sequence[str] | None = None,
+        clock: Clock | None = None,
+        inline: bool = False,
+    ) -> None:
+        self.settings: Settings = load_settings(
+            {
+                "store": "memory:" if store is None and inline else store,
+                "workers": workers,
+                "pool": pool,
+                "listener_workers": listener_workers,
+                "queues": queues,
+                "retention": retention,
+                "grace": grace,
+                "tz": tz,
+                "name": name,
+                "allow": allow,
+                "programs": programs,
+                "clock": clock,
+            }
+        )
+        settings = self.settings
+        registry = Registry(os.getcwd(), settings.allow)
+        super().__init__(
+            open_store=lambda: open_store(settings.store, create=True),
+            registry=registry,
+            clock=clock or SystemClock(),
+            adder=Adder(registry, settings.tz),
+        )
+        self.name = settings.name or real_module(sys._getframe(1).f_globals.get("__name__", "__main__"))  # noqa: SLF001
+        self.events = Events()
+        self._declared: list[Callable[[int], Standing]] = []
+        self._life = threading.RLock()
+        self._engine: Engine | None = None
+        self._driver: ManualDriver | None = None
+        self._inline = inline
+        self._warned = False
+        _daemons.add(self)
+        if inline:
+            self.start()
+
+    # ── declaring ──────────────────────────────────────────────────────────────────────────────────────────
+    @overload
+    def task(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+    @overload
+    def task(
+        self,
+        *,
+        name: str | None = ...,
+        label: str | None = ...,
+        retry: int | Retry | None = ...,
+        timeout: Duration | None = ...,
+        queue: str = ...,
+        priority: int = ...,
+        expires: Duration | None = ...,
+        delivery: Delivery = ...,
+    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+    def task(
+        self,
+        function: Callable[..., object] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        label: str | None = None,
+        retry: int | Retry | None = None,
+        timeout: Duration | None = None,
+        queue: str = "default",
+        priority: int = 0,
+        expires: Duration | None = None,
+        delivery: Delivery = "at-least-once",
+    ) -> object:
+        """Make a function a task. `name` replaces its registered name; the rest are its tasks' options unless they say otherwise."""
+
+        def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
+            self.registry.add(
+                function,
+                name,
+                options=build_options(retry=retry, timeout=timeout, delivery=delivery),
+                queue=queue,
+                priority=priority,
+                expires=None if expires is None else parse_duration(expires),
+                label=label,
+            )
+            self._registered()
+            return TaskFunction(self, function)
+
+        return declare if function is None else declare(function)
+
+    def every(
+        self,
+        interval: Duration,
+        *,
+        anchor: Moment | None = None,
+        name: str | None = None,
+        options: Options = NOTHING_SAID,
+    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
+        """Run the function at whole multiples of `interval` since 1970-01-01T00:00Z or `anchor`. Written to the store by `start()`."""
+        from mainspring.when.every import Every
+
+        trigger = Every(interval, anchor=anchor)
+
+        def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
+            task = self._as_task(function)
+            self._declare(lambda now: self._schedule(function, trigger, (), None, name, self.name, options, now))
+            return task
+
+        return declare
+
+    @overload
+    def listener(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
+    @overload
+    def listener(
+        self, *, name: str | None = ..., pause: Duration = ..., everywhere: bool = ...
+    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+    def listener(
+        self,
+        function: Callable[..., object] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        pause: Duration = "10ms",
+        everywhere: bool = False,
+    ) -> object:
+        """Call the function again and again, for ever, on the listeners' own workers. Written to the store by `start()`."""
+
+        def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
+            task = self._as_task(function)
+            self._declare(
+                lambda _: self._listener(function, (), name, self.name, pause, NOTHING_SAID, everywhere=everywhere)
+            )
+            return task
+
+        return declare if function is None else declare(function)
+
+    def _as_task(self, function: Callable[P, R]) -> TaskFunction[P, R]:
+        """A decorated schedule or listener is a task like any other; one that is one already stays as it is."""
+        if isinstance(function, TaskFunction):
+            return cast("TaskFunction[P, R]", function)
+        return self.task(function)
+
+    def _declare(self, build: Callable[[int], Standing]) -> None:
+        build(self.clock.now())  # what is wrong with it is said where it is written
+        self._declared.append(build)
+        if self._engine is not None:
+            self._reconcile()
+
+    def _registered(self) -> None:
+        if self._engine is not None:
+            self._engine.wake()
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
+    @property
+    def started(self) -> bool:
+        """Does this object run tasks, in this process?"""
+        return self._engine is not None
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` with each event of this daemon; it can break nothing."""
+        self.events.subscribe(observer)
+
+    def start(self) -> None:
+        """Take part in the work of the store, in the background. Starting twice is an error."""
+        from mainspring.engine.engine import Engine, Plan
+        from mainspring.lifecycle import programs_allowed
+
+        with self._life:
+            if self._engine is not None:
+                raise Misuse("this daemon is started already; one start, one stop")
+            settings = self.settings
+            driver = self._make_driver()
+            plan = Plan(
+                workers=settings.workers,
+                listener_workers=settings.listener_workers,
+                queues=settings.queues,
+                programs=programs_allowed(settings, self.store.url),
+                retention=settings.retention,
+                grace=settings.grace,
+                app=self.name,
+            )
+            self._reconcile()
+            self._engine = Engine(
+                store=self.store, registry=self.registry, clock=self.clock, events=self.events, plan=plan, driver=driver
+            )
+            self._engine.start()
+            self._driver = driver
+            _at_exit()
+        self.after_adding()
+
+    def _make_driver(self) -> "ManualDriver | None":
+        """Who takes the turns: threads, or (inline, or with a clock that is moved by hand) whoever calls."""
+        attach = getattr(self.clock, "attach", None)
+        if not self._inline and attach is None:
+            return None
+        from mainspring.engine.service import ManualDriver
+
+        driver = ManualDriver(self.clock)
+        if attach is not None:
+            attach(driver)
+        return driver
+
+    def _reconcile(self) -> None:
+        from mainspring.standing import reconcile
+
+        now = self.clock.now()
+        reconcile(self, self.name, [build(now) for build in self._declared], now)
+
+    def stop(self, grace: Duration | None = None) -> None:
+        """Start nothing more, let what runs end within `grace`, give back the rest. Stopping twice, or before start, is fine."""
+        with self._life:
+            engine, self._engine = self._engine, None
+            driver, self._driver = self._driver, None
+        if engine is not None:
+            engine.stop(None if grace is None else parse_duration(grace))
+            if driver is not None and (detach := getattr(self.clock, "detach", None)) is not None:
+                detach(driver)
+
+    def hurry(self) -> None:
+        """Cut short the grace of a stop that is going on."""
+        engine = self._engine
+        if engine is not None:
+            engine.hurry()
+
+    def run(self) -> None:
+        """In the foreground until SIGINT or SIGTERM, then drain; a second signal hurries."""
+        from mainspring.lifecycle import run_until_signal
+
+        run_until_signal(self)
+
+    def drain(self, timeout: Duration | None = None) -> bool:
+        """Wait until nothing is due and nothing runs; False when `timeout` was over first. Future tasks are not waited for.
+
+        Tasks that are paused, or that no running daemon knows, do not count.
+        """
+        from mainspring.lifecycle import drained
+
+        if self._driver is not None:
+            self._driver.settle()
+            return drained(self)
+        wait = None if timeout is None else parse_duration(timeout)
+        return self._waiting.until(lambda: drained(self) or None, wait) is not None
+
+    def __enter__(self) -> Self:
+        if self._engine is None:
+            self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        await asyncio.to_thread(self.__enter__)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self.stop)
+
+    # ── what a client asks of a daemon ─────────────────────────────────────────────────────────────────────
+    def before_adding(self) -> None:
+        """Warn once when nobody would run what is added."""
+        if self._warned or self._engine is not None:
+            return
+        self._warned = True
+        from mainspring.lifecycle import warn_if_nobody_runs
+
+        warn_if_nobody_runs(self)
+
+    def after_adding(self) -> None:
+        """Driven by hand: take the turns now."""
+        driver = self._driver
+        if driver is not None:
+            driver.settle()
+
+    def own_answer(self, node: int) -> bool:
+        """Nobody but this thread would answer for a daemon that is driven by hand."""
+        return self._driver is not None and self._engine is not None and self._engine.node == node
+
+    def wait_for(self, task: Task[object], timeout: int | None) -> None:
+        """See `Client`; driven by hand, what is due is run, and waiting any longer would be for ever."""
+        if self._driver is None:
+            super().wait_for(task, timeout)
+            return
+        self._driver.settle()
+        if not task.refresh().finished and timeout is None:
+            raise Misuse(
+                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: advance it, or "
+                f"give wait() a timeout"
+            )
+
+    def forget_engine(self) -> None:
+        """In the child of a fork: not started. The threads of the parent's engine do not exist here."""
+        self._life = threading.RLock()
+        self._opening = threading.Lock()
+        self._engine = None
+        self._driver = None
+
+
+_daemons: "weakref.WeakSet[Daemon]" = weakref.WeakSet()
+_registered_at_exit = False
+
+
+def _at_exit() -> None:
+    """At the end of the interpreter: no new starts, running tasks get their grace, the rest waits in the store."""
+    global _registered_at_exit  # noqa: PLW0603  # once a process
+    if not _registered_at_exit:
+        _registered_at_exit = True
+        atexit.register(_stop_all)
+
+
+def _stop_all() -> None:
+    for daemon in tuple(_daemons):
+        daemon.stop()
+
+
+def _after_fork() -> None:
+    for daemon in tuple(_daemons):
+        daemon.forget_engine()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

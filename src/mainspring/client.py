@@ -1,0 +1,216 @@
+"""The verbs of a store: add, look, steer. A daemon that was not started is just this."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack
+
+from mainspring.adding import NOTHING_SAID, Duration, Item, Moment, Options, Said, Spec, Work, options_of
+from mainspring.errors import KeyHeld, StoreError, TooLate
+from mainspring.items import specs_of
+from mainspring.steering import Steering
+from mainspring.store.rows import Filter, NewTask, Release, Standing, TaskRow
+from mainspring.task import Task
+from mainspring.tasks.state import Kind, State
+from mainspring.when.durations import parse_duration
+
+if TYPE_CHECKING:
+    from mainspring.aio import Aio
+    from mainspring.batch import Batch
+    from mainspring.standing import Listener, Schedule
+    from mainspring.status import Status
+    from mainspring.when.triggers import Trigger
+
+_REPLACE_TRIES = 20
+
+
+class Client(Steering):
+    """Adds, looks and steers."""
+
+    _aio: "Aio | None" = None
+
+    @property
+    def aio(self) -> "Aio":
+        """The same methods for coroutines: they never block the loop."""
+        if self._aio is None:
+            from mainspring.aio import Aio
+
+            self._aio = Aio(self)
+        return self._aio
+
+    # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
+    def add_task(
+        self,
+        work: Work,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        *,
+        at: Moment | None = None,
+        after: Duration | None = None,
+        **said: Unpack[Said],
+    ) -> Task[object]:
+        """Add one task: a function, a registered name `module:function`, or a program as a list. Durable when it returns.
+
+        `at` is an instant, `after` a duration; neither: due now. The options are those of `mainspring.adding.Said`:
+        name, key, on_conflict, queue, priority, retry, timeout, expires, delivery, and for a program cwd and env.
+        """
+        return self.add_new([Spec(work=work, args=args, kwargs=kwargs, at=at, after=after, options=options_of(said))])[
+            0
+        ]
+
+    def add_tasks(self, items: Iterable[Item]) -> list[Task[object]]:
+        """Add many, each a dict of `add_task`'s arguments, in one durable commit: all or none. 100,000 at most."""
+        return self.add_new(specs_of(items))
+
+    def batch(self) -> "Batch":
+        """`with daemon.batch() as batch:` collects tasks and adds them in one commit at the end, none if the block raises."""
+        from mainspring.batch import Batch
+
+        return Batch(self)
+
+    def add_schedule(
+        self,
+        work: Work,
+        trigger: "Trigger | Duration",
+        *,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        name: str | None = None,
+        options: Options = NOTHING_SAID,
+    ) -> "Schedule":
+        """Store a rule that creates a task for each occurrence. Its name must be free."""
+        from mainspring.standing import Schedule, find_standing, put_new
+
+        standing = self._schedule(work, trigger, args, kwargs, name, None, options, self.clock.now())
+        put_new(self, standing)
+        return Schedule(self, find_standing(self, "schedule", standing.name))
+
+    def add_listener(
+        self,
+        work: Work,
+        *,
+        args: Sequence[object] = (),
+        name: str | None = None,
+        pause: Duration = "10ms",
+        everywhere: bool = False,
+        options: Options = NOTHING_SAID,
+    ) -> "Listener":
+        """Store work without an end; a daemon on this store takes it up. Its name must be free."""
+        from mainspring.standing import Listener, find_standing, put_new
+
+        standing = self._listener(work, args, name, None, pause, options, everywhere=everywhere)
+        put_new(self, standing)
+        return Listener(self, find_standing(self, "listener", standing.name))
+
+    def _schedule(
+        self, work: Work, trigger: "Trigger | Duration", args: Sequence[object], kwargs: Mapping[str, object] | None,
+        name: str | None, app: str | None, options: Options, now: int,
+    ) -> Standing:  # fmt: skip
+        from mainspring.engine.definitions import ScheduleDefinition
+        from mainspring.standing import new_schedule, own_name
+        from mainspring.when.triggers import encode_trigger, parse_trigger
+
+        stored = self._adder.work(work, args, kwargs, options)
+        definition = ScheduleDefinition(trigger=encode_trigger(parse_trigger(trigger)), work=stored)
+        return new_schedule(name or stored.name or own_name(stored.work), app, definition, now)
+
+    def _listener(
+        self, work: Work, args: Sequence[object], name: str | None, app: str | None, pause: Duration, options: Options,
+        *, everywhere: bool,
+    ) -> Standing:  # fmt: skip
+        from mainspring.engine.definitions import ListenerDefinition
+        from mainspring.standing import new_listener, own_name
+
+        stored = self._adder.work(work, args, None, options)
+        definition = ListenerDefinition(work=stored, pause=parse_duration(pause), everywhere=everywhere)
+        return new_listener(name or stored.name or own_name(stored.work), app, definition)
+
+    def schedules(self) -> "list[Schedule]":
+        """All schedules of the store."""
+        from mainspring.standing import Schedule
+
+        return [Schedule(self, one) for one in self.store.standings() if one.kind == "schedule"]
+
+    def listeners(self) -> "list[Listener]":
+        """All listeners of the store."""
+        from mainspring.standing import Listener
+
+        return [Listener(self, one) for one in self.store.standings() if one.kind == "listener"]
+
+    def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
+        """Add what was specified: all in one durable commit, or none."""
+        now = self.clock.now()
+        new = [self._adder.build(spec, now) for spec in specs]
+        self.before_adding()
+        for _ in range(_REPLACE_TRIES):
+            try:
+                added = self.store.add(new, now)
+            except KeyHeld as held:
+                self._release(held, new)
+                continue
+            self.after_adding()
+            return [
+                Task(self, _as_row(one, done.id, now)) if done.created else self.get(str(done.id))
+                for one, done in zip(new, added, strict=True)
+            ]
+        raise StoreError("the task to be replaced was reserved again each time it was released; try again")
+
+    def before_adding(self) -> None:
+        """A daemon looks here whether it may block."""
+
+    def after_adding(self) -> None:
+        """A daemon that is driven by hand takes its turns here."""
+
+    def _release(self, held: KeyHeld, new: Sequence[NewTask]) -> None:
+        """Ask the holder of the task that is to be replaced to give it back."""
+        verdict = self.ask(held.holder, held.task, Release())
+        if verdict is not None and verdict.outcome == "too-late":
+            raise TooLate(f"task {held.task} with the key {held.key!r} is running: it can no longer be replaced")
+        assert new
+
+    # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
+    def get(self, id: str) -> Task[object]:  # noqa: A002  # the contract's word
+        """The task; `TaskNotFound` when there is none."""
+        return Task(self, self.find_row(id))
+
+    def find(
+        self,
+        *,
+        state: State | str | Iterable[State | str] | None = None,
+        name: str | None = None,
+        queue: str | None = None,
+        kind: Kind | str | None = None,
+        schedule: str | None = None,
+        key: str | None = None,
+        limit: int = 100,
+    ) -> list[Task[object]]:
+        """The tasks that fit, soonest first; of finished ones the newest `limit`."""
+        from mainspring.asked import as_kind, as_limit, as_states
+
+        wanted = Filter(
+            states=as_states(state),
+            name=name,
+            queue=queue,
+            kind=as_kind(kind),
+            schedule=schedule,
+            key=key,
+            limit=as_limit(limit),
+        )
+        return [Task(self, row) for row in self.store.find(wanted)]
+
+    def status(self) -> "Status":
+        """Nodes, workers, listeners, schedules, counts and lateness, as they are now."""
+        from mainspring.status import read_status
+
+        return read_status(self.store)
+
+    # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────
+    def wait_for(self, task: Task[object], timeout: int | None) -> None:
+        """Return when the task finished or `timeout` µs are over; it is refreshed."""
+        self._waiting.finished(task, timeout)
+
+
+def _as_row(new: NewTask, number: int, now: int) -> TaskRow:
+    """The row as it was just written, without reading it back."""
+    return TaskRow(
+        number, new.kind, new.work, new.queue, new.priority, State.WAITING, None, new.run_at, now, None, None, 0, 0, 0,
+        new.name, new.options, new.payload, new.key, new.expires_at, new.schedule, None, None, None,
+    )  # fmt: skip

@@ -1,0 +1,179 @@
+"""Runs one task: may it start, note the start, call the body, turn what happened into a settlement.
+
+Runs on a worker's thread. The order of the lines in `run` is the promise: nothing early (the clock is read last before
+the start), the start is noted before the body begins, an at-most-once start is durable before the body begins.
+"""
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Protocol
+
+from mainspring.engine import settle
+from mainspring.engine.coroutines import CoroutineLoop
+from mainspring.engine.pool import Slot
+from mainspring.engine.timeline import Held
+from mainspring.errors import MainspringError
+from mainspring.store.journal import Journal
+from mainspring.store.rows import Settlement
+from mainspring.tasks import codec
+from mainspring.tasks.callplan import plan_of
+from mainspring.tasks.context import TaskContext, enter
+from mainspring.tasks.problems import Problem, describe
+from mainspring.tasks.registry import Registered, Registry
+from mainspring.tasks.retry import RetryLater, wants
+from mainspring.tasks.state import Kind
+from mainspring.when.clock import Clock
+
+
+class Recorder(Protocol):
+    """Where settlements go."""
+
+    def put(self, settlement: Settlement) -> None:
+        """Write it soon."""
+
+    def begin(self, settlement: Settlement) -> bool:
+        """Write a start durably, now; False when the reservation was lost."""
+
+    def arm(self) -> None:
+        """Something runs: look after 50 ms whether it still does."""
+
+
+class Limits(Protocol):
+    """Who watches time limits."""
+
+    def watch(self, slot: Slot, held: Held, timeout: int) -> None:
+        """Ask this slot to stop when `timeout` µs are over."""
+
+
+class Programs(Protocol):
+    """Who runs programs."""
+
+    def attempt(self, held: Held, slot: Slot) -> Settlement:
+        """Run the program of this task to its end."""
+
+
+class Attempt:
+    """The pipeline of one attempt; one object serves all workers."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        registry: Registry,
+        journal: Journal,
+        recorder: Recorder,
+        limits: Limits,
+        programs: Programs,
+        put_back: Callable[[Held], None],
+        tune: Callable[[int], None],
+        overlaps: Callable[[Held], bool],
+    ) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._journal = journal
+        self._recorder = recorder
+        self._limits = limits
+        self._programs = programs
+        self._put_back = put_back
+        self._tune = tune
+        self._overlaps = overlaps
+        self.coroutines = CoroutineLoop()
+
+    def run(self, held: Held, slot: Slot) -> None:
+        """One attempt, from due to settled. Never raises."""
+        now = self._clock.now()
+        if now < held.run_at:  # the clock was set back since the timer handed it over
+            self._put_back(held)
+            return
+        if (refused := self._refuse(held, now)) is not None:
+            self._recorder.put(refused)
+            return
+        slot.attempt = attempt = held.task.attempt + 1
+        options = held.options
+        timeout = options.timeout
+        slot.context = TaskContext(
+            task_id=str(held.id),
+            name=held.task.name or held.lane.work.rpartition(":")[2],
+            attempt=attempt,
+            fence=held.token,
+            run_at=held.run_at,
+            deadline=None if timeout is None else now + timeout,
+        )
+        if options.delivery == "at-most-once":
+            now = self._clock.now()
+            if not self._recorder.begin(settle.started(held, attempt, now)):
+                return
+            slot.marked = True
+        self._journal.note(held.id, held.token, now)
+        slot.started_at = now
+        if timeout is not None:
+            self._limits.watch(slot, held, timeout)
+        self._recorder.arm()
+        settlement = self._programs.attempt(held, slot) if held.lane.kind is Kind.PROGRAM else self._call(held, slot)
+        if not slot.settled:
+            self._recorder.put(settlement)
+        self._tune(max(0, self._clock.now() - now))
+
+    def _refuse(self, held: Held, now: int) -> Settlement | None:
+        """Why it must not start, when it must not."""
+        if held.task.expires_at is not None and now >= held.task.expires_at:
+            return settle.missed(held, now, "expired")
+        if held.task.schedule is not None and self._overlaps(held):
+            return settle.missed(held, now, "overlap")
+        return None
+
+    def _call(self, held: Held, slot: Slot) -> Settlement:
+        """Call the function and say how it ended."""
+        started_at, attempt = slot.started_at, slot.attempt
+        registered = self._registry.resolve(held.lane.work)
+        if registered is None:  # it was known when it was reserved
+            return settle.returned(held)
+        try:
+            args, kwargs = codec.decode_call(held.task.payload, plan_of(registered.function))
+            value = self._body(registered, args, kwargs, slot)
+        except BaseException as error:  # noqa: BLE001  # whatever a body raises ends its attempt, never its worker
+            return self._ended_badly(held, slot, error)
+        finished_at = self._clock.now()
+        if slot.cause == settle.TIME_LIMIT:  # it heeded the request, or came back too late
+            return settle.failed(held, attempt, started_at, finished_at, settle.TIME_LIMIT, over(held), retry=True)
+        try:
+            result = None if value is None else codec.encode_result(value, plan_of(registered.function))
+        except MainspringError as error:
+            return settle.succeeded(
+                held, attempt, started_at, finished_at, None, reason="result not stored", error=describe(error).encode()
+            )
+        return settle.succeeded(held, attempt, started_at, finished_at, result)
+
+    def _body(self, registered: Registered, args: tuple[object, ...], kwargs: dict[str, object], slot: Slot) -> object:
+        assert slot.context is not None
+        if registered.is_async:
+            return self.coroutines.run(registered.function, args, kwargs, slot)
+        # a context of its own: what the body sets in context variables does not reach the worker's next task
+        inside = copy_context()
+        inside.run(enter, slot.context)
+        return inside.run(registered.function, *args, **kwargs)
+
+    def _ended_badly(self, held: Held, slot: Slot, error: BaseException) -> Settlement:
+        started_at, attempt = slot.started_at, slot.attempt
+        finished_at = self._clock.now()
+        if slot.cause == settle.TIME_LIMIT:
+            return settle.failed(held, attempt, started_at, finished_at, settle.TIME_LIMIT, over(held), retry=True)
+        problem = describe(error)
+        if slot.cause == "cancelled":
+            return settle.cancelled(held, attempt, started_at, finished_at, problem)
+        if slot.cause is not None:
+            return settle.interrupted(held, attempt, started_at, finished_at)
+        once = held.options.delivery == "at-most-once"
+        if isinstance(error, RetryLater) and not once:
+            return settle.postponed(held, attempt, started_at, finished_at, error.after, problem)
+        rule = held.options.retry
+        retry = rule is not None and not once and wants(rule, error)
+        return settle.failed(held, attempt, started_at, finished_at, "error", problem, retry=retry)
+
+
+def over(held: Held) -> Problem:
+    """The words for a time limit that is over."""
+    from mainspring.when.durations import format_duration
+
+    limit = format_duration(held.options.timeout or 0)
+    return Problem("TimeLimit", f"the attempt ran longer than its time limit of {limit}")

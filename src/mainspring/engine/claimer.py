@@ -1,0 +1,214 @@
+"""Reserves what falls due within the horizon, a batch at a time.
+
+A reservation is soft: the task's state stays `waiting` and it can be given back. What is due goes first, as much as the
+workers get through in about 50 ms; then what comes due within HORIZON, so that at its instant it is in memory already.
+The next look is LEAD before the next instant, or when news say that something earlier came.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from mainspring.engine import settle
+from mainspring.engine.pool import InlinePool, ThreadPool
+from mainspring.engine.program_attempts import allowed
+from mainspring.engine.recorder import Recorder
+from mainspring.engine.service import Loop
+from mainspring.engine.timeline import Held, Timeline
+from mainspring.store.journal import LIMIT
+from mainspring.store.protocol import Store
+from mainspring.store.rows import Lane, Reservation
+from mainspring.tasks.options import DEFAULT, complete_options, decode_options
+from mainspring.tasks.registry import Registry
+from mainspring.tasks.state import Kind
+
+log = logging.getLogger("mainspring")
+
+HORIZON_US = 5_000_000
+LEAD_US = 2_000_000
+SAFETY_US = 60_000_000
+HELD_MAX = 20_000  # reservations in memory, whatever the horizon holds
+OVERDUE_US = 50_000
+HOLD_OFF_US = 1_000_000
+
+
+class Claimer:
+    """The step that fills the timeline."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        node: int,
+        timeline: Timeline,
+        pool: ThreadPool | InlinePool,
+        recorder: Recorder,
+        registry: Registry,
+        timer: Loop,
+        queues: Mapping[str, int | None] | None,
+        programs: bool | tuple[str, ...],
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._timeline = timeline
+        self._pool = pool
+        self._recorder = recorder
+        self._registry = registry
+        self._timer = timer
+        self._queues = queues
+        self._programs = programs
+        self._lanes: dict[int, Lane] = {}
+        self._able: list[int] = []
+        self._unknown: list[int] = []
+        self._hold_off: dict[int, int] = {}
+        self._look_at: int | None = 0
+        self._safety_at = 0
+        self._until = 0
+        self.alone = True  # no other daemon on this store
+        self.paused = False  # the daemon is stopping: reserve nothing more
+        self.found_by_safety = 0  # what only the safety look found: a wake was lost; treated as a bug
+
+    def hear(self, news: Iterable[str], now: int) -> None:
+        """What the store's watch brought: an instant within what was already looked at means to look at once."""
+        for word in news:
+            if word == "*":
+                self._look_at = now
+            elif word.startswith("due "):
+                run_at = int(word[4:])
+                at = now if run_at <= self._until else run_at - LEAD_US
+                if self._look_at is None or at < self._look_at:
+                    self._look_at = at
+
+    def room_again(self) -> None:
+        """The pool has room: look at once."""
+        self._look_at = 0
+
+    def hold_off(self, task: int, now: int) -> None:
+        """Leave this task to whoever asked for it, for a second."""
+        self._hold_off[task] = now + HOLD_OFF_US
+
+    def forget(self) -> None:
+        """Functions were registered: look again at what was not known."""
+        self._registry.forget()
+        self._lanes.clear()
+        self._look_at = 0
+
+    def step(self, now: int) -> int | None:
+        """Reserve if it is time; the instant of the next look."""
+        if self.paused:
+            return None
+        safety = now >= self._safety_at
+        if safety or (self._look_at is not None and now >= self._look_at):
+            expected = self._look_at is not None and now >= self._look_at
+            got = self._look(now)
+            if got and safety and not expected:
+                self.found_by_safety += got
+                log.warning("the safety look found %d due tasks: a wake was lost", got)
+            self._safety_at = now + SAFETY_US
+        wanted = self._safety_at if self._look_at is None else min(self._look_at, self._safety_at)
+        return wanted if self._able or self._look_at is not None else None
+
+    def _look(self, now: int) -> int:
+        self._learn()
+        if not self._able:
+            self._look_at = None
+            return 0
+        if not self.alone:
+            self._share(now)
+        if self._recorder.waiting > LIMIT - HELD_MAX:
+            self._look_at = now + LEAD_US  # the store takes no outcomes: start nothing that it could not keep
+            return 0
+        got = self._reserve_due(now)
+        self._until = now + HORIZON_US
+        ahead = HELD_MAX - len(self._timeline)
+        got += self._reserve(self._able, now, self._until, ahead) if ahead > 0 else 0
+        following = self._store.next_due(self._able)
+        if following is None:
+            self._look_at = None
+        elif following <= self._until:  # more than there was room for: look when there is some, or what is ahead of it
+            self._pool.hungry = True
+            self._look_at = self._until - LEAD_US
+        else:
+            self._look_at = following - LEAD_US
+        return got
+
+    def _reserve_due(self, now: int) -> int:
+        """What is due already: as much as there is room for, and whatever outranks what waits for a worker."""
+        limits = self._queues or {}
+        limited = {queue: limit for queue, limit in limits.items() if limit is not None}
+        room = self._pool.room()
+        free = [lane for lane in self._able if self._lanes[lane].queue not in limited]
+        got = 0
+        if room > 0:
+            got += self._reserve(free, 0, now, room)
+        elif (lowest := self._pool.lowest()) is not None:
+            higher = [lane for lane in free if self._lanes[lane].priority > lowest]
+            got += self._reserve(higher, 0, now, len(self._pool.slots))
+        for queue, limit in limited.items():
+            held = sum(one.queue == queue for one in tuple(self._timeline.held.values()))
+            lanes = [lane for lane in self._able if self._lanes[lane].queue == queue]
+            got += self._reserve(lanes, 0, now, max(0, 2 * limit - held))
+        return got
+
+    def _reserve(self, lanes: list[int], after: int, until: int, limit: int) -> int:
+        if not lanes or limit <= 0:
+            return 0
+        batch = self._store.reserve(self._node, lanes, after=after, until=until, limit=limit)
+        if not batch.tasks:
+            return 0
+        held = [self._hold(task.lane, task, batch.token) for task in batch.tasks]
+        if self._hold_off:
+            held = self._obey_hold_off(held)
+        if self._timeline.add(held):
+            self._timer.wake()
+        return len(held)
+
+    def _hold(self, lane: int, task: Reservation, token: int) -> Held:
+        options = decode_options(task.options)
+        found = self._lanes[lane]
+        if options.bare:
+            registered = self._registry.resolve(found.work)
+            options = complete_options(options, DEFAULT if registered is None else registered.options)
+        return Held(task, token, found, options)
+
+    def _obey_hold_off(self, held: list[Held]) -> list[Held]:
+        now = self._until - HORIZON_US
+        self._hold_off = {task: until for task, until in self._hold_off.items() if until > now}
+        for one in held:
+            if one.id in self._hold_off:
+                self._recorder.put(settle.returned(one))
+        return [one for one in held if one.id not in self._hold_off]
+
+    def _learn(self) -> None:
+        """Sort the lanes into those this daemon can run and those it cannot; say so when it changed."""
+        lanes = self._store.lanes()
+        if len(lanes) == len(self._lanes) and all(lane.id in self._lanes for lane in lanes):
+            return
+        self._lanes = {lane.id: lane for lane in lanes}
+        served = [lane for lane in lanes if self._queues is None or lane.queue in self._queues]
+        self._able = [lane.id for lane in served if self._can(lane)]
+        able = set(self._able)
+        unknown = [lane.id for lane in served if lane.id not in able]
+        if unknown != self._unknown:
+            self._unknown = unknown
+            self._store.report(self._node, unknown)
+            for lane in served:
+                if lane.id in unknown:
+                    log.warning("nobody here knows %s: its tasks stay waiting (unresolved)%s", lane.work or "programs",
+                                self._why(lane))  # fmt: skip
+
+    def _can(self, lane: Lane) -> bool:
+        if lane.kind is Kind.PROGRAM:
+            return allowed(lane.work, self._programs)
+        return self._registry.resolve(lane.work) is not None
+
+    def _why(self, lane: Lane) -> str:
+        why = None if lane.kind is Kind.PROGRAM else self._registry.why_not(lane.work)
+        return f": {why}" if why else ""
+
+    def _share(self, now: int) -> None:
+        """Give back what is overdue here beyond one task per worker: another node may have free ones."""
+        if len(self._pool.ready) <= self._pool.capacity():
+            return
+        for held in self._pool.surplus(now - OVERDUE_US):
+            if self._timeline.withdraw(held.id) is held:
+                self._recorder.put(settle.returned(held))

@@ -1,0 +1,275 @@
+"""The running daemon: makes the loops, starts them, and stops them in order.
+
+Three threads beside the workers: `timer` (nothing but the instants), `desk` (claims, requests, schedules, listeners, limits,
+neighbours, history) and `recorder` (outcomes). With a virtual clock, or inline, the same steps run in the caller's thread.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from mainspring.engine import settle
+from mainspring.engine.attempt import Attempt
+from mainspring.engine.claimer import Claimer
+from mainspring.engine.events import Events
+from mainspring.engine.peers import Peers
+from mainspring.engine.planner import Planner
+from mainspring.engine.pool import InlinePool, ThreadPool
+from mainspring.engine.program_attempts import ProgramAttempts
+from mainspring.engine.pruner import Pruner
+from mainspring.engine.recorder import Recorder
+from mainspring.engine.responder import Responder
+from mainspring.engine.service import ManualDriver, ManualLoop, Step, ThreadLoop
+from mainspring.engine.supervisor import Supervisor
+from mainspring.engine.timeline import Held, Timeline
+from mainspring.engine.timer import Timer
+from mainspring.engine.watchdog import Watchdog
+from mainspring.errors import StoreError
+from mainspring.store.protocol import Store
+from mainspring.store.rows import NewNode
+from mainspring.tasks.registry import Registry
+from mainspring.when.clock import Clock
+
+log = logging.getLogger("mainspring")
+
+# After the grace, how long a body that was asked to stop may take to come back.
+_LAST_CHANCE_S = 1.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings an engine needs, as plain values. Durations in µs."""
+
+    workers: int = 8
+    listener_workers: int = 4
+    queues: Mapping[str, int | None] | None = None
+    programs: bool | tuple[str, ...] = True
+    retention: int = 7 * 86_400_000_000
+    grace: int = 20_000_000
+    app: str | None = None
+
+
+class Desk:
+    """The step that reads the store's news and tells whoever listens at this desk."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+
+    def step(self, now: int) -> int | None:
+        """Drain, then look."""
+        engine = self._engine
+        news = engine.watch.drain()
+        engine.claimer.alone = engine.peers.alone
+        if news:
+            engine.claimer.hear(news, now)
+            engine.responder.hear(news)
+            engine.peers.hear(news)
+            engine.planner.hear(news)
+            engine.supervisor.hear(news)
+        return None
+
+
+class Engine:
+    """A started daemon. Made, started and stopped once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        events: Events,
+        plan: Plan,
+        driver: ManualDriver | None = None,
+    ) -> None:
+        from mainspring import __version__
+        from mainspring.engine.host import host_name, process_id
+
+        self.store = store
+        self.plan = plan
+        self.clock = clock
+        self._driver = driver
+        self._stopped = False
+        self._hurry = threading.Event()
+        self.seat = store.join(
+            NewNode(
+                host=host_name(),
+                pid=process_id(),
+                version=__version__,
+                workers=plan.workers,
+                started_at=clock.now(),
+                app=plan.app,
+            )
+        )
+        self.node = self.seat.node
+        self.watch = store.watch()
+        self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
+        self.timeline = Timeline()
+        self.recorder = Recorder(store, self._recorder_loop, events, clock.now)
+        self.watchdog = Watchdog(clock, self._desk_loop, self.recorder.put)
+        self.program_attempts = ProgramAttempts(clock, self.seat.locks)
+        self._attempt = Attempt(
+            clock=clock,
+            registry=registry,
+            journal=self.seat.journal,
+            recorder=self.recorder,
+            limits=self.watchdog,
+            programs=self.program_attempts,
+            put_back=self._put_back,
+            overlaps=self._overlaps,
+            tune=self._tune,
+        )
+        self.pool = self._workers()
+        self.recorder.slots = self.pool.slots
+        self.timer = Timer(self.timeline, self.pool)
+        self.claimer = Claimer(
+            store=store,
+            node=self.node,
+            timeline=self.timeline,
+            pool=self.pool,
+            recorder=self.recorder,
+            registry=registry,
+            timer=self._timer_loop,
+            queues=plan.queues,
+            programs=plan.programs,
+        )
+        self.responder = Responder(store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
+        self.peers = Peers(store, self.node, self._desk_loop, events)
+        self.planner = Planner(store)
+        self.supervisor = Supervisor(
+            store=store,
+            node=self.node,
+            clock=clock,
+            loop=self._desk_loop,
+            registry=registry,
+            coroutines=self._attempt.coroutines,
+            programs=self.program_attempts,
+            events=events,
+            workers=plan.listener_workers,
+            manual=driver is not None,
+        )
+        self.recorder.settled = self._settled
+        self._waiters: set[Callable[[], None]] = set()
+
+    # ── making ─────────────────────────────────────────────────────────────────────────────────────────────
+    def _loops(self) -> tuple[ThreadLoop | ManualLoop, ThreadLoop | ManualLoop, ThreadLoop | ManualLoop]:
+        if self._driver is None:
+            return ThreadLoop("timer", self.clock), ThreadLoop("desk", self.clock), ThreadLoop("recorder", self.clock)
+        # in the order in which a turn runs them: look and reserve, fire and run, record
+        desk, timer, recorder = self._driver.loop(), self._driver.loop(), self._driver.loop()
+        return timer, desk, recorder
+
+    def _workers(self) -> ThreadPool | InlinePool:
+        limits = self.plan.queues or {}
+        kind = ThreadPool if self._driver is None else InlinePool
+        return kind(self.plan.workers, self._attempt.run, self.timeline.take, limits, self._room_again)
+
+    # ── small hands that join the parts ────────────────────────────────────────────────────────────────────
+    def _room_again(self) -> None:
+        self.claimer.room_again()
+        self._desk_loop.wake()
+
+    def _put_back(self, held: Held) -> None:
+        """The clock went back between the timer and the start."""
+        if self.timeline.add([held]):
+            self._timer_loop.wake()
+
+    def _overlaps(self, held: Held) -> bool:
+        """Does another occurrence of the same schedule run here?"""
+        return any(
+            slot.held is not None
+            and slot.held is not held
+            and slot.started_at
+            and slot.held.task.schedule == held.task.schedule
+            for slot in self.pool.slots
+        )
+
+    def _tune(self, took: int) -> None:
+        """A moving mean of how long bodies take, over some fifty of them."""
+        pool = self.pool
+        pool.typical_us += (took - pool.typical_us) * 0.02
+
+    def _settled(self) -> None:
+        self.seat.journal.busy = self.pool.busy()
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
+    def start(self) -> None:
+        """Take part."""
+        desk: list[Step] = [
+            Desk(self), self.peers, self.responder, self.claimer, self.planner, self.supervisor, self.watchdog,
+            Pruner(self.store, self.plan.retention),
+        ]  # fmt: skip
+        fire: list[Step] = [self.timer]
+        if isinstance(self.pool, InlinePool):
+            fire.append(self.pool)
+        self._recorder_loop.start([self.recorder])
+        self._timer_loop.start(fire)
+        self._desk_loop.watch(self.watch.fileno())
+        self._desk_loop.start(desk)
+
+    def wake(self) -> None:
+        """Something changed that the store's news do not tell: functions were registered."""
+        self.claimer.forget()
+        self.supervisor.hear(["standing"])
+        self._desk_loop.wake()
+
+    def hurry(self) -> None:
+        """Cut the grace of a stop that is going on."""
+        self._hurry.set()
+        self.pool.hurry()
+
+    def stop(self, grace_us: int | None = None) -> None:
+        """Start nothing more, let what runs end within the grace, give back the rest, leave. Stopping twice is fine."""
+        if self._stopped:
+            return
+        self._stopped = True
+        grace = (self.plan.grace if grace_us is None else grace_us) / 1e6
+        self.claimer.paused = True
+        self.supervisor.ask_stop()
+        self.pool.stop()
+        ended = self.pool.join(0 if self._hurry.is_set() else grace)
+        if not ended:
+            self._interrupt()
+        self.supervisor.join(_LAST_CHANCE_S if self._hurry.is_set() else max(grace, _LAST_CHANCE_S))
+        self.supervisor.close()
+        self.program_attempts.close()
+        for loop in (self._timer_loop, self._desk_loop, self._recorder_loop):
+            loop.stop()
+        self._leave()
+
+    def _interrupt(self) -> None:
+        """The grace is over: ask what runs to stop, and settle what does not."""
+        for slot in self.pool.slots:
+            slot.ask("daemon stopped")
+        self.pool.join(_LAST_CHANCE_S)
+        now = self.clock.now()
+        for slot in self.pool.slots:
+            held = slot.held
+            if held is not None and slot.started_at and not slot.settled:
+                slot.settled = True
+                self.recorder.put(settle.interrupted(held, slot.attempt, slot.started_at, now))
+                log.warning("task %s did not end within the grace and was given back", held.id)
+
+    def _leave(self) -> None:
+        try:
+            self.recorder.step(self.clock.now())
+            self.store.leave(self.node)
+        except StoreError:
+            # the next daemon on this store finds the lock free and settles what is left
+            log.exception("the daemon could not leave the store in order")
+        self.peers.close()
+        self.watch.close()
+        self._attempt.coroutines.stop()
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is due, runs, or waits to be written, as far as this node knows."""
+        now = self.clock.now()
+        following = self.timeline.next()
+        return (
+            not self.pool.busy()
+            and not len(self.pool.ready)
+            and not self.recorder.waiting
+            and (following is None or following > now)
+        )

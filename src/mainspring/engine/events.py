@@ -1,0 +1,72 @@
+"""What the engine says: frozen events, and observers that can break nothing.
+
+An observer that raises is logged and dropped. Observers are called on the recorder's thread, after the commit: keep them
+short, or hand over to a thread of your own.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from mainspring.store.rows import Settlement
+from mainspring.tasks.state import STATES, State
+
+log = logging.getLogger("mainspring")
+
+Observer = Callable[["Event"], None]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened to a task, a listener or a node. Instants in µs.
+
+    `kind`: `started` (recorded after 50 ms), `retry` (the attempt failed, another follows), `returned` (given back), a final
+    state's word, or `listener` and `node` with `message`.
+    """
+
+    kind: Literal["started", "retry", "returned", "succeeded", "failed", "cancelled", "missed", "listener", "node"]
+    task_id: str | None = None
+    attempt: int = 0
+    run_at: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    reason: str | None = None
+    error: str | None = None  # JSON, tasks.problems.Problem
+    message: str | None = None
+
+
+class Events:
+    """Fans out to observers. `wanted` is false while there are none: the hot path then makes no event."""
+
+    def __init__(self) -> None:
+        self._observers: list[Observer] = []
+        self.wanted = False
+
+    def subscribe(self, observer: Observer) -> None:
+        """Call `observer` with each event from now on."""
+        self._observers.append(observer)
+        self.wanted = True
+
+    def emit(self, event: Event) -> None:
+        """Tell every observer."""
+        for observer in tuple(self._observers):
+            try:
+                observer(event)
+            except Exception:
+                log.exception("an observer raised and is dropped: %r", observer)
+                self._observers.remove(observer)
+                self.wanted = bool(self._observers)
+
+    def settled(self, one: Settlement) -> None:
+        """The event of a settlement that was written."""
+        state = STATES[one.code]
+        if state is State.RUNNING:
+            kind = "started"
+        elif state is State.WAITING:
+            kind = "retry" if one.failed_try else "returned"
+        else:
+            kind = state.value
+        self.emit(
+            Event(kind, str(one.id), one.attempt, one.run_at, one.started_at, one.finished_at, one.reason, one.error)  # type: ignore[arg-type]  # the six words are among the literals
+        )

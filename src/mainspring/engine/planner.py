@@ -1,0 +1,95 @@
+"""Makes the tasks of schedules, a little ahead: an occurrence is a row before its instant comes.
+
+Any daemon may; `advance` is a compare-and-set, so that one wins and each occurrence is made once.
+"""
+
+import msgspec
+
+from mainspring.engine.definitions import ScheduleDefinition, schedule_of
+from mainspring.store.protocol import Store
+from mainspring.store.rows import Standing
+from mainspring.when.triggers import Trigger, decode_trigger
+
+AHEAD_US = 5_000_000
+LEAD_US = 2_000_000
+GRACE_US = 60_000_000  # what is later than this was missed: of those occurrences only the last one runs
+_AT_ONCE = 1_000
+
+
+class Planner:
+    """The step that looks at the schedules."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._changed = True
+        self._at: int | None = None
+
+    def hear(self, news: list[str]) -> None:
+        """Look when a schedule changed."""
+        if any(word in {"standing", "*"} for word in news):
+            self._changed = True
+
+    def step(self, now: int) -> int | None:
+        """Make what falls due within AHEAD; LEAD before the next one it is time again."""
+        if not self._changed and (self._at is None or now < self._at):
+            return self._at
+        self._changed = False
+        upcoming = [
+            at
+            for standing in self._store.standings()
+            if standing.kind == "schedule" and not standing.paused and (at := self._plan(standing, now)) is not None
+        ]
+        self._at = min(upcoming) - LEAD_US if upcoming else None
+        return self._at
+
+    def _plan(self, standing: Standing, now: int) -> int | None:
+        """Make the occurrences up to now + AHEAD; the first one after them."""
+        if standing.next_run_at is None:
+            return None
+        definition = schedule_of(standing)
+        trigger = decode_trigger(definition.trigger)
+        if standing.next_run_at > now + AHEAD_US:
+            return standing.next_run_at
+        instants, following = occurrences(trigger, standing.next_run_at, now)
+        tasks = [definition.occurrence(standing.name, at) for at in instants]
+        if not self._store.advance(msgspec.structs.replace(standing, next_run_at=following), tasks, now):
+            self._changed = True  # another daemon was first: look again at what it left
+            return now
+        return following
+
+
+def occurrences(trigger: Trigger, first: int, now: int) -> tuple[list[int], int | None]:
+    """The instants to run from `first` to now + AHEAD, and the one after them.
+
+    Of those missed (later than the grace) the last one alone is among them.
+    """
+    oldest = now - GRACE_US
+    out: list[int] = []
+    at: int | None = first
+    if first < oldest:
+        recent = trigger.next_us(oldest - 1)
+        last_missed = _last_before(trigger, first, oldest if recent is None else recent)
+        out.append(last_missed)
+        at = recent
+    while at is not None and at <= now + AHEAD_US and len(out) < _AT_ONCE:
+        out.append(at)
+        at = trigger.next_us(at)
+    return out, at
+
+
+def _last_before(trigger: Trigger, first: int, end: int) -> int:
+    """The last occurrence before `end`, by bisection over time: a long absence is not counted one by one."""
+    last, high = first, end - 1  # `last` is an occurrence; none lies in (high, end)
+    while last < high:
+        middle = (last + high + 1) // 2
+        at = trigger.next_us(middle - 1)  # the first one at or after the middle
+        if at is None or at >= end:
+            high = middle - 1
+        else:
+            last = at
+    return last
+
+
+def first_run(definition: ScheduleDefinition, now: int) -> int | None:
+    """The first occurrence of a new or changed schedule."""
+    return decode_trigger(definition.trigger).next_us(now)

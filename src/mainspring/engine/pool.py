@@ -1,0 +1,243 @@
+"""A fixed number of workers. A free one takes the next due task; when all are busy, due tasks wait here, in order.
+
+`ThreadPool` has a thread for each worker. `InlinePool` runs bodies in the thread that drives it: the virtual clock and
+inline mode, where a run is deterministic.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from mainspring.engine.ready import Ready
+from mainspring.engine.timeline import Held
+from mainspring.tasks.context import TaskContext
+
+
+class Slot:
+    """One worker's place: what it runs, since when, and how to ask it to stop."""
+
+    __slots__ = (
+        "attempt",
+        "cause",
+        "context",
+        "gate",
+        "halt",
+        "held",
+        "index",
+        "marked",
+        "output",
+        "settled",
+        "started_at",
+    )
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.gate = threading.Lock()  # an idle worker sleeps on it
+        self.gate.acquire()
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing runs here."""
+        self.held: Held | None = None
+        self.context: TaskContext | None = None
+        self.attempt = 0
+        self.started_at = 0  # wall clock; 0: not started yet
+        self.marked = False  # recorded as running
+        self.settled = False  # settled by the time limit while its body goes on
+        self.cause: str | None = None  # why it was asked to stop
+        self.halt: Callable[[], None] | None = None  # cancels the coroutine, ends the program
+        self.output: Callable[[], str | None] | None = None  # a program's output when it changed since the last call
+
+    def ask(self, cause: str) -> None:
+        """Ask what runs here to stop, once; the first cause counts."""
+        if self.cause is None and self.context is not None:
+            self.cause = cause
+            self.context.stop = True
+            if self.halt is not None:
+                self.halt()
+
+
+Work = Callable[[Held, Slot], None]
+
+
+class Pool(Protocol):
+    """What the engine knows of the workers."""
+
+    slots: list[Slot]
+
+    def offer(self, batch: Iterable[Held]) -> None:
+        """These are due now."""
+
+    def room(self) -> int:
+        """How many more due tasks are worth holding here; 0 when what waits already fills the workers for a while."""
+
+    def busy(self) -> int:
+        """How many workers run something."""
+
+    def stop(self) -> None:
+        """Start nothing more. What runs goes on."""
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait until nothing runs; False when the time (seconds) was over first."""
+
+
+_HOLD_US = 50_000  # hold about this much work per worker; more would be kept from other nodes
+
+
+class _Base:
+    """What both pools share: the ready heap and the sense of how long tasks take."""
+
+    def __init__(
+        self,
+        workers: int,
+        work: Work,
+        take: Callable[[Held], bool],
+        limits: Mapping[str, int | None],
+        freed: Callable[[], None],
+    ) -> None:
+        self.slots = [Slot(index) for index in range(workers)]
+        self.typical_us = 1000.0  # a moving mean of how long a body takes
+        self.hungry = False  # the claimer left due tasks in the store: tell it when there is room again
+        self.ready = Ready(take, limits)
+        self._work = work
+        self._freed = freed
+        self._stopping = False
+        self._lock = threading.Lock()
+
+    def capacity(self) -> int:
+        """How many due tasks the workers get through in about 50 ms; at least one each."""
+        workers = len(self.slots)
+        return max(workers, min(int(workers * _HOLD_US / max(self.typical_us, 10.0)), 8192))
+
+    def room(self) -> int:
+        """See `Pool`."""
+        return max(0, self.capacity() + self.free() - len(self.ready))
+
+    def free(self) -> int:
+        """How many workers run nothing."""
+        return len(self.slots) - self.busy()
+
+    def busy(self) -> int:
+        """See `Pool`."""
+        return sum(slot.held is not None for slot in self.slots)
+
+    def lowest(self) -> int | None:
+        """The lowest priority among what waits for a worker."""
+        with self._lock:
+            return self.ready.lowest()
+
+    def surplus(self, before: int) -> list[Held]:
+        """What is overdue since `before` beyond one task per worker, last in order first."""
+        with self._lock:
+            overdue = self.ready.overdue(before)
+        return overdue[: max(0, len(overdue) - len(self.slots))]
+
+    def _next(self) -> Held | None:
+        """Take the next task; with the lock held."""
+        held = None if self._stopping else self.ready.pop()
+        if self.hungry and len(self.ready) <= self.capacity() // 2:
+            self.hungry = False
+            self._freed()
+        return held
+
+
+class ThreadPool(_Base):
+    """A thread for each worker. The last one to fall idle is the first to be woken: it is the warmest."""
+
+    def __init__(
+        self,
+        workers: int,
+        work: Work,
+        take: Callable[[Held], bool],
+        limits: Mapping[str, int | None],
+        freed: Callable[[], None],
+    ) -> None:
+        super().__init__(workers, work, take, limits, freed)
+        self._idle: list[Slot] = []
+        self._hurried = False
+        self._quiet = threading.Condition(self._lock)
+        self._threads = [
+            threading.Thread(target=self._run, args=(slot,), name=f"mainspring-worker-{slot.index}", daemon=True)
+            for slot in self.slots
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def offer(self, batch: Iterable[Held]) -> None:
+        """See `Pool`."""
+        with self._lock:
+            self.ready.push(batch)
+            woken = [self._idle.pop() for _ in range(min(len(self._idle), len(self.ready)))]
+        for slot in woken:
+            slot.gate.release()
+
+    def stop(self) -> None:
+        """See `Pool`."""
+        with self._lock:
+            self._stopping = True
+            woken, self._idle = self._idle, []
+            self._quiet.notify_all()
+        for slot in woken:
+            slot.gate.release()
+
+    def join(self, timeout: float | None) -> bool:
+        """See `Pool`."""
+        with self._quiet:
+            self._quiet.wait_for(lambda: not self.busy() or self._hurried, timeout)
+            self._hurried = False
+            return not self.busy()
+
+    def hurry(self) -> None:
+        """End a `join` that is going on."""
+        with self._quiet:
+            self._hurried = True
+            self._quiet.notify_all()
+
+    def _run(self, slot: Slot) -> None:
+        while True:
+            with self._lock:
+                if self._stopping:
+                    return
+                held = self._next()
+                if held is None:
+                    self._idle.append(slot)
+                else:
+                    slot.held = held
+            if held is None:
+                slot.gate.acquire()
+                continue
+            self._work(held, slot)
+            with self._lock:
+                slot.clear()
+                self.ready.ended(held.queue)
+                if self._stopping:
+                    self._quiet.notify_all()
+
+
+class InlinePool(_Base):
+    """Runs what is due in the driver's thread, as a step of its loop."""
+
+    def offer(self, batch: Iterable[Held]) -> None:
+        """See `Pool`."""
+        self.ready.push(batch)
+
+    def step(self, now: int) -> int | None:  # noqa: ARG002  # a step like any other
+        """Run everything that is due, one after the other."""
+        slot = self.slots[0]
+        while (held := self._next()) is not None:
+            slot.held = held
+            self._work(held, slot)
+            slot.clear()
+            self.ready.ended(held.queue)
+        return None
+
+    def stop(self) -> None:
+        """See `Pool`."""
+        self._stopping = True
+
+    def join(self, timeout: float | None) -> bool:  # noqa: ARG002  # nothing runs between two turns
+        """See `Pool`."""
+        return True
+
+    def hurry(self) -> None:
+        """Nothing to cut short."""

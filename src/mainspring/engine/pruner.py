@@ -1,0 +1,26 @@
+"""Forgets finished tasks when their retention is over, a little at a time, so that nobody waits for it."""
+
+from mainspring.store.protocol import Store
+
+_BATCH = 1_000
+_PAUSE_US = 20_000
+_OFTEN_US = 60_000_000
+_SELDOM_US = 3_600_000_000
+
+
+class Pruner:
+    """The step that keeps the history bounded."""
+
+    def __init__(self, store: Store, retention_us: int) -> None:
+        self._store = store
+        self._retention = retention_us
+        # ten times within the retention, but neither more than once a minute nor less than once an hour
+        self._every = min(max(retention_us // 10, _OFTEN_US), _SELDOM_US)
+        self._at = 0
+
+    def step(self, now: int) -> int | None:
+        """Forget one batch; soon again while there are more."""
+        if now >= self._at:
+            full = self._store.prune(now - self._retention, _BATCH) == _BATCH
+            self._at = now + (_PAUSE_US if full else self._every)
+        return self._at

@@ -1,0 +1,124 @@
+"""Writes settlements in batches, each fenced by its reservation's token.
+
+Workers put, this loop writes: one transaction takes whatever came while the last one was written. What still runs after
+50 ms is recorded as running; a body shorter than that costs one write, its end.
+A batch that the store refuses to take (a full disk) is kept and tried again; the pool starts nothing new meanwhile, once
+`LIMIT` settlements wait, so that the journal always covers what is not yet written.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from mainspring.engine import settle
+from mainspring.engine.events import Events
+from mainspring.engine.pool import Slot
+from mainspring.engine.service import Loop
+from mainspring.errors import StoreError
+from mainspring.store.protocol import Store
+from mainspring.store.rows import Settlement
+
+log = logging.getLogger("mainspring")
+
+MARK_US = 50_000
+OUTPUT_US = 250_000
+BATCH = 2_000
+_RETRY_US = 250_000
+
+
+class Recorder:
+    """The step that turns settlements into rows."""
+
+    def __init__(self, store: Store, loop: Loop, events: Events, wall: Callable[[], int]) -> None:
+        self._store = store
+        self._loop = loop
+        self._events = events
+        self._wall = wall
+        self._pending: deque[Settlement] = deque()
+        self._armed = False
+        self._output_at = 0
+        self.slots: Sequence[Slot] = ()
+        self.refused = 0  # settlements of reservations that were lost meanwhile; counted, shown in the status
+        self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
+
+    def put(self, settlement: Settlement) -> None:
+        """Write it soon. From any worker; no lock."""
+        self._pending.append(settlement)
+        self._loop.wake()
+
+    def begin(self, settlement: Settlement) -> bool:
+        """Write the start of an at-most-once task, durably, before its body; on the worker's thread.
+
+        False: the reservation was lost, or the store cannot say; the body must not run.
+        """
+        try:
+            if not self._store.record([settlement], durable=True):
+                return True
+        except StoreError:
+            log.exception("task %s was not started: its start could not be written", settlement.id)
+            # whether the start was written is not known; giving it back is refused if somebody else has it by now
+            return False
+        self.refused += 1
+        return False
+
+    def arm(self) -> None:
+        """Something started: look in 50 ms what still runs. Wakes the loop only when it slept without an instant."""
+        if not self._armed:
+            self._armed = True
+            self._loop.wake()
+
+    @property
+    def waiting(self) -> int:
+        """How many settlements are not written yet."""
+        return len(self._pending)
+
+    def step(self, now: int) -> int | None:
+        """Write what there is; the instant to look at what runs, None when nothing does."""
+        self._mark(now)
+        pending = self._pending
+        while pending:
+            batch = [pending[index] for index in range(min(len(pending), BATCH))]
+            try:
+                refused = self._store.record(batch, durable=any(one.durable for one in batch))
+            except StoreError as error:
+                log.error("%d outcomes are kept and written again: %s", len(pending), error)  # noqa: TRY400
+                return now + _RETRY_US
+            for _ in batch:
+                pending.popleft()
+            self._tell(batch, refused)
+        self.settled()
+        return self._next_look(now)
+
+    def _next_look(self, now: int) -> int | None:
+        """While something runs that is not marked: in 50 ms. While a program may write: in 250 ms."""
+        running = [slot for slot in self.slots if slot.started_at]
+        if any(not slot.marked for slot in running):
+            return now + MARK_US
+        self._armed = False  # the next start wakes this loop
+        if any(slot.output is not None for slot in running):
+            return now + OUTPUT_US
+        return None
+
+    def _mark(self, now: int) -> None:
+        """Record as running what runs for 50 ms, and what programs wrote since the last look."""
+        look_at_output = now >= self._output_at
+        if look_at_output:
+            self._output_at = now + OUTPUT_US
+        for slot in self.slots:
+            held, started_at, attempt = slot.held, slot.started_at, slot.attempt
+            if held is None or not started_at or slot.settled:
+                continue
+            output = slot.output() if look_at_output and slot.output is not None else None
+            news = output is not None or (not slot.marked and now - started_at >= MARK_US)
+            if news and slot.held is held and slot.started_at == started_at:  # the worker did not go on meanwhile
+                self._pending.append(settle.started(held, attempt, started_at, output))
+                slot.marked = True
+
+    def _tell(self, batch: Sequence[Settlement], refused: Sequence[int]) -> None:
+        lost = set(refused)
+        self.refused += len(lost)
+        for settlement in batch:
+            if settlement.id in lost:
+                log.warning("task %s: the outcome came too late, its reservation was lost", settlement.id)
+            elif self._events.wanted:
+                self._events.settled(settlement)

@@ -1,0 +1,100 @@
+"""Answers what other processes ask of this node. Only the holder changes what it reserved.
+
+A request is in the store; this loop answers it. Taking the task from the timeline decides: then it has not started and the
+change is made in the store under this node's token; otherwise it runs, and the answer says so.
+"""
+
+from collections.abc import Callable
+
+from mainspring.engine import settle
+from mainspring.engine.claimer import Claimer
+from mainspring.engine.pool import InlinePool, ThreadPool
+from mainspring.engine.recorder import Recorder
+from mainspring.engine.timeline import Timeline
+from mainspring.store.protocol import Store
+from mainspring.store.rows import Cancel, Release, Request, Verdict
+from mainspring.tasks.state import State
+
+_SOON_US = 2_000
+
+
+class Responder:
+    """The step that answers requests."""
+
+    def __init__(
+        self,
+        store: Store,
+        node: int,
+        timeline: Timeline,
+        pool: ThreadPool | InlinePool,
+        recorder: Recorder,
+        claimer: Claimer,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._timeline = timeline
+        self._pool = pool
+        self._recorder = recorder
+        self._claimer = claimer
+        self._asked = True
+        self._flush: Callable[[], None] = lambda: None
+
+    def hear(self, news: list[str]) -> None:
+        """Look when somebody asked."""
+        mine = f"ask {self._node}"
+        if any(word in {mine, "*"} for word in news):
+            self._asked = True
+
+    def step(self, now: int) -> int | None:
+        """Answer everything; soon again while an answer depends on an outcome that is being written."""
+        if not self._asked:
+            return None
+        open_still = False
+        for request in self._store.requests(self._node):
+            verdict = self._decide(request, now)
+            if verdict is None:
+                open_still = True
+            else:
+                self._store.answer(request.id, verdict)
+        self._asked = open_still
+        return now + _SOON_US if open_still else None
+
+    def _decide(self, request: Request, now: int) -> Verdict | None:
+        demand, task = request.demand, request.task
+        if isinstance(demand, Release):
+            return self._release(task, demand.queue, now)
+        assert task is not None
+        held = self._timeline.withdraw(task)
+        if held is not None:
+            return self._store.change(task, demand, now, token=held.token)
+        for slot in self._pool.slots:
+            if slot.held is not None and slot.held.id == task:
+                if slot.settled or not isinstance(demand, Cancel):
+                    return Verdict("too-late", State.RUNNING)
+                slot.ask("cancelled")
+                return Verdict("stopping", State.RUNNING)
+        # not held, not running: its outcome is being written, or it never was this node's
+        verdict = self._store.change(task, demand, now)
+        return None if verdict.outcome == "held" and verdict.holder == self._node else verdict
+
+    def _release(self, task: int | None, queue: str | None, now: int) -> Verdict | None:
+        """Give back, in this node's own order: the answer follows the write."""
+        wanted = [
+            held
+            for held in tuple(self._timeline.held.values())
+            if (held.id == task if task is not None else queue is None or held.queue == queue)
+        ]
+        given = [held for held in wanted if self._timeline.withdraw(held.id) is held]
+        if given:
+            self._store.record([settle.returned(held) for held in given])
+        if task is None:
+            return Verdict("done")
+        self._claimer.hold_off(task, now)
+        if given:
+            return Verdict("done")
+        if any(slot.held is not None and slot.held.id == task for slot in self._pool.slots):
+            return Verdict("too-late", State.RUNNING)
+        row = self._store.get(task)
+        if row is None:
+            return Verdict("not-found")
+        return None if row.holder == self._node else Verdict("done", row.state)

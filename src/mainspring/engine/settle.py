@@ -1,0 +1,106 @@
+"""From what happened to what is written: pure functions that make settlements.
+
+One match from an ending to the next state. Nothing here reads a clock, runs a body or touches a store.
+"""
+
+from mainspring.engine.timeline import Held
+from mainspring.store.rows import Settlement
+from mainspring.tasks.problems import Problem
+from mainspring.tasks.retry import next_delay
+from mainspring.tasks.state import CODES, State
+
+_WAITING = CODES[State.WAITING]
+_RUNNING = CODES[State.RUNNING]
+_SUCCEEDED = CODES[State.SUCCEEDED]
+_FAILED = CODES[State.FAILED]
+_CANCELLED = CODES[State.CANCELLED]
+_MISSED = CODES[State.MISSED]
+
+TIME_LIMIT = "time limit"
+LOST = "lost"
+
+
+def _once(held: Held) -> bool:
+    """An at-most-once task: its outcome must last, or a power cut would tell a wrong one."""
+    return held.options.delivery == "at-most-once"
+
+
+def started(held: Held, attempt: int, started_at: int, output: str | None = None) -> Settlement:
+    """It runs: said when a body takes longer than 50 ms, and before the body of an at-most-once task."""
+    return Settlement(
+        held.id, held.token, _RUNNING, True, attempt, held.task.failures, started_at=started_at, output=output
+    )
+
+
+def succeeded(
+    held: Held, attempt: int, started_at: int, finished_at: int, result: str | None, *, reason: str | None = None,
+    error: str | None = None, output: str | None = None,
+) -> Settlement:  # fmt: skip
+    """The body returned. `reason` and `error` say why there is no result, if it could not be kept."""
+    return Settlement(
+        held.id, held.token, _SUCCEEDED, False, attempt, held.task.failures, None, reason, started_at, finished_at,
+        result, error, output, durable=_once(held),
+    )  # fmt: skip
+
+
+def failed(
+    held: Held, attempt: int, started_at: int, finished_at: int, reason: str, problem: Problem, *,
+    retry: bool, output: str | None = None, result: str | None = None,
+) -> Settlement:  # fmt: skip
+    """The body failed: another attempt when `retry` holds and the rule allows one, else the end."""
+    rule = held.options.retry
+    failures = held.task.failures + 1
+    if retry and rule is not None and failures <= rule.times:
+        run_at = finished_at + next_delay(rule, failures, held.id)
+        return _again(held, attempt, failures, started_at, finished_at, run_at, reason, problem, output)
+    return Settlement(
+        held.id, held.token, _FAILED, False, attempt, failures, None, reason, started_at, finished_at,
+        result, problem.encode(), output, durable=_once(held),
+    )  # fmt: skip
+
+
+def postponed(held: Held, attempt: int, started_at: int, finished_at: int, after: int, problem: Problem) -> Settlement:
+    """The body raised `RetryLater`: another attempt after `after` µs, which uses no retry."""
+    return _again(
+        held, attempt, held.task.failures, started_at, finished_at, finished_at + after, "retry later", problem, None
+    )
+
+
+def _again(
+    held: Held, attempt: int, failures: int, started_at: int, finished_at: int, run_at: int, reason: str,
+    problem: Problem, output: str | None,
+) -> Settlement:  # fmt: skip
+    return Settlement(
+        held.id, held.token, _WAITING, False, attempt, failures, run_at, reason, started_at, finished_at,
+        None, problem.encode(), output, True,
+    )  # fmt: skip
+
+
+def cancelled(
+    held: Held, attempt: int, started_at: int, finished_at: int, problem: Problem | None, output: str | None = None
+) -> Settlement:
+    """The body was asked to stop by a cancel, and did."""
+    return Settlement(
+        held.id, held.token, _CANCELLED, False, attempt, held.task.failures, None, "cancelled while running",
+        started_at, finished_at, None, problem.encode() if problem else None, output, durable=_once(held),
+    )  # fmt: skip
+
+
+def missed(held: Held, now: int, reason: str) -> Settlement:
+    """Its moment passed before it could start: nothing ran, no attempt is counted."""
+    task = held.task
+    return Settlement(held.id, held.token, _MISSED, False, task.attempt, task.failures, None, reason, finished_at=now)
+
+
+def returned(held: Held, attempt: int | None = None) -> Settlement:
+    """Given back: free again, as it was. `attempt` counts a start that was interrupted by the daemon's stop."""
+    task = held.task
+    return Settlement(held.id, held.token, _WAITING, False, task.attempt if attempt is None else attempt, task.failures)
+
+
+def interrupted(held: Held, attempt: int, started_at: int, now: int) -> Settlement:
+    """Still running when the daemon's grace was over: given back, or the end of an at-most-once task."""
+    problem = Problem("DaemonStopped", "the daemon stopped while this attempt ran; it did not end within the grace")
+    if _once(held):
+        return failed(held, attempt, started_at, now, LOST, problem, retry=False)
+    return _again(held, attempt, held.task.failures, started_at, now, held.run_at, "daemon stopped", problem, None)

@@ -1,0 +1,83 @@
+"""Holds what is reserved until it starts. Never asks what time it is: `now` is given to it.
+
+Two structures: `held`, every reservation this node has and has not started, by id; and a heap of those whose instant has
+not come. Popping an id from `held` is the one atomic act that decides between starting a task and changing it: the
+worker that is about to start it and the responder that was asked to cancel it both pop, and one of them gets it. What was popped
+leaves a stale entry in the heap, which is passed over when it surfaces.
+"""
+
+import heapq
+import threading
+from collections.abc import Iterable
+
+from mainspring.store.rows import Lane, Reservation
+from mainspring.tasks.options import TaskOptions
+
+
+class Held:
+    """A reservation in memory, with what is needed to start it without looking anything up."""
+
+    __slots__ = ("gone", "id", "lane", "options", "order", "queue", "run_at", "task", "token")
+
+    def __init__(self, task: Reservation, token: int, lane: Lane, options: TaskOptions) -> None:
+        self.id = task.id
+        self.run_at = task.run_at
+        self.token = token
+        self.task = task
+        self.lane = lane
+        self.queue = lane.queue
+        self.options = options
+        self.gone = False  # withdrawn: a stale entry must not be taken for a later reservation of the same task
+        # the order among what is due: higher priority first, then the earlier instant, then the order of adding
+        self.order = (-lane.priority, task.run_at, task.id)
+
+
+class Timeline:
+    """The reservations of one node."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, Held] = {}
+        self._heap: list[tuple[int, int, Held]] = []
+        self._lock = threading.Lock()
+
+    def add(self, batch: Iterable[Held]) -> bool:
+        """Hold these; True when the earliest instant is now an earlier one, so that the timer must be woken."""
+        with self._lock:
+            before = self._heap[0][0] if self._heap else None
+            for held in batch:
+                self.held[held.id] = held
+                heapq.heappush(self._heap, (held.run_at, held.id, held))
+            return bool(self._heap) and (before is None or self._heap[0][0] < before)
+
+    def due(self, now: int) -> list[Held]:
+        """Take what has come due out of the heap, in order. It stays in `held` until a worker takes it."""
+        out: list[Held] = []
+        with self._lock:
+            heap = self._heap
+            while heap and heap[0][0] <= now:
+                _, task, held = heapq.heappop(heap)
+                if self.held.get(task) is held:
+                    out.append(held)
+        return out
+
+    def next(self) -> int | None:
+        """The earliest instant, None when there is none."""
+        with self._lock:
+            heap = self._heap
+            while heap and self.held.get(heap[0][1]) is not heap[0][2]:
+                heapq.heappop(heap)
+            return heap[0][0] if heap else None
+
+    def take(self, held: Held) -> bool:
+        """Whoever gets True may start it, change it or give it back; everyone else has lost it."""
+        return not held.gone and self.held.pop(held.id, None) is not None
+
+    def withdraw(self, task: int) -> Held | None:
+        """Take by id, for a change. Called on the claimer's loop alone, as are reservations: so `gone` is set in time."""
+        held = self.held.pop(task, None)
+        if held is not None:
+            held.gone = True
+        return held
+
+    def __len__(self) -> int:
+        return len(self.held)

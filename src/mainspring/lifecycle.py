@@ -1,0 +1,96 @@
+"""What a daemon does at the edges of its life: the foreground run, what it may run, who runs the store at all."""
+
+import logging
+import os
+import signal
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+from mainspring.errors import Misuse
+from mainspring.settings import Settings
+from mainspring.status import unresolved
+from mainspring.store.rows import Filter
+from mainspring.tasks.state import State
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from mainspring.app import Daemon
+
+log = logging.getLogger("mainspring")
+
+_ENOUGH = 1_000
+
+
+def run_until_signal(daemon: "Daemon") -> None:
+    """Start, wait for SIGINT or SIGTERM, drain. A second signal hurries; a third ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        raise Misuse(
+            "run() must be called from the main thread, where signals arrive; elsewhere use start() and stop()"
+        )
+    asked = threading.Event()
+    count = 0
+
+    def ask(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001  # the shape of a handler
+        nonlocal count
+        count += 1
+        if count == 1:
+            asked.set()
+        elif count == 2:
+            daemon.hurry()
+        else:
+            os._exit(128 + number)
+
+    before = {one: signal.signal(one, ask) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        if not daemon.started:
+            daemon.start()
+        log.info("ready: %s, %d workers", daemon.store.url, daemon.settings.workers)
+        asked.wait()
+        log.info("stopping: what runs has %.1f s to end; a second signal hurries", daemon.settings.grace / 1e6)
+        daemon.stop()
+        log.info("stopped")
+    finally:
+        daemon.stop(0)
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def programs_allowed(settings: Settings, url: str) -> bool | tuple[str, ...]:
+    """Which programs this daemon may start: as set; else yes for a store that only its owner can write."""
+    if settings.programs is not None:
+        return settings.programs
+    if not url.startswith("sqlite:///"):
+        return url.startswith("memory:")
+    try:
+        found = os.stat(url.removeprefix("sqlite://"))
+    except OSError:
+        return False
+    return not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def warn_if_nobody_runs(daemon: "Daemon") -> None:
+    """Say once that nobody runs what is added, with the command that would."""
+    if any(node.alive for node in daemon.store.nodes()):
+        return
+    url = daemon.store.url
+    log.warning(
+        "no daemon runs %s: what is added waits there. Start one with: mainspring run --store %s   (or %s:NAME, the module "
+        "and the variable of your Daemon)",
+        url, url, daemon.name,
+    )  # fmt: skip
+
+
+def drained(daemon: "Daemon") -> bool:
+    """Nothing due and nothing running, but for what is paused or unresolved."""
+    store = daemon.store
+    if store.find(Filter(states=(State.RUNNING,), limit=1)):
+        return False
+    due = store.find(Filter(states=(State.WAITING,), due_before=daemon.clock.now(), limit=_ENOUGH))
+    paused = store.paused()
+    startable = [row for row in due if None not in paused and row.queue not in paused]
+    if not startable:
+        return True
+    unknown = unresolved(store, [node for node in store.nodes() if node.alive])
+    return len(due) < _ENOUGH and len(startable) <= unknown

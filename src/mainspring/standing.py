@@ -1,0 +1,244 @@
+"""Schedules and listeners as people steer them, and how those declared in code are reconciled with those stored."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from mainspring.engine.definitions import (
+    ListenerDefinition,
+    ScheduleDefinition,
+    encode,
+    listener_of,
+    schedule_of,
+    status_of,
+)
+from mainspring.engine.planner import first_run
+from mainspring.errors import InvalidValue, NotFound, StoreError
+from mainspring.store.rows import Standing
+from mainspring.when.instants import to_datetime
+from mainspring.when.triggers import decode_trigger
+
+if TYPE_CHECKING:
+    from mainspring.client import Client
+    from mainspring.task import Task
+
+log = logging.getLogger("mainspring")
+
+_TRIES = 50
+Kind = Literal["schedule", "listener"]
+
+
+class _Handle:
+    """What schedules and listeners have in common: a name, a stored definition, and changes by compare-and-set."""
+
+    KIND: Kind
+
+    def __init__(self, client: "Client", standing: Standing) -> None:
+        self._client = client
+        self._standing = standing
+
+    @property
+    def name(self) -> str:
+        """Unique among its kind in the store."""
+        return self._standing.name
+
+    @property
+    def app(self) -> str | None:
+        """Who declared it in code; None when it was added by hand."""
+        return self._standing.app
+
+    @property
+    def paused(self) -> bool:
+        """Was it paused?"""
+        return self._standing.paused
+
+    def refresh(self) -> None:
+        """Read it again; `NotFound` when it is gone."""
+        self._standing = find_standing(self._client, self.KIND, self.name)
+
+    def remove(self) -> None:
+        """Forget it. Tasks that a schedule has created stay."""
+        if not self._client.store.remove(self.KIND, self.name):
+            raise NotFound(f"there is no {self.KIND} {self.name!r} any more")
+
+    def _change(self, change: Callable[[Standing], Standing]) -> None:
+        for _ in range(_TRIES):
+            self.refresh()
+            if self._client.store.advance(change(self._standing), (), self._client.clock.now()):
+                self.refresh()
+                self._client.after_adding()
+                return
+        raise StoreError(f"the {self.KIND} {self.name!r} was changed by others each time; try again")
+
+    def __repr__(self) -> str:
+        return f"<{self.KIND.capitalize()} {self.name}>"
+
+
+class Schedule(_Handle):
+    """A stored rule that creates a task for each occurrence."""
+
+    KIND = "schedule"
+
+    @property
+    def definition(self) -> ScheduleDefinition:
+        """The rule and the work."""
+        return schedule_of(self._standing)
+
+    @property
+    def next_run_at(self) -> datetime | None:
+        """The next occurrence that is not a task yet."""
+        at = self._standing.next_run_at
+        return None if at is None else to_datetime(at)
+
+    def next(self, n: int = 1) -> list[datetime]:
+        """The next `n` occurrences after now."""
+        trigger = decode_trigger(self.definition.trigger)
+        out: list[datetime] = []
+        at = to_datetime(self._client.clock.now())
+        while len(out) < n and (following := trigger.next(at)) is not None:
+            out.append(following)
+            at = following
+        return out
+
+    def pause(self) -> None:
+        """Create no more tasks until `resume`."""
+        self._change(lambda standing: msgspec.structs.replace(standing, paused=True))
+
+    def resume(self) -> None:
+        """Go on from now; occurrences of the pause are not made up for."""
+        now = self._client.clock.now()
+        self._change(
+            lambda standing: msgspec.structs.replace(
+                standing, paused=False, next_run_at=first_run(schedule_of(standing), now)
+            )
+        )
+
+    def run_now(self) -> "Task[object]":
+        """One task of it, due now, beside its occurrences."""
+        now = self._client.clock.now()
+        new = self.definition.occurrence(self.name, now)
+        added = self._client.store.add([new], now)
+        self._client.after_adding()
+        return self._client.get(str(added[0].id))
+
+
+class Listener(_Handle):
+    """Work without a time and without an end."""
+
+    KIND = "listener"
+
+    @property
+    def definition(self) -> ListenerDefinition:
+        """The work and its pace."""
+        return listener_of(self._standing)
+
+    @property
+    def state(self) -> str:
+        """`down`, `up`, `backing-off`, `starved`, `stopping` or `paused`."""
+        return "paused" if self.paused else status_of(self._standing).state
+
+    @property
+    def restarts(self) -> int:
+        """How often it failed and was started again."""
+        return status_of(self._standing).restarts
+
+    @property
+    def last_error(self) -> str | None:
+        """Why it was restarted last."""
+        return status_of(self._standing).last_error
+
+    def pause(self) -> None:
+        """Ask it to stop, and keep it stopped until `resume`."""
+        self._change(lambda standing: msgspec.structs.replace(standing, paused=True))
+
+    def resume(self) -> None:
+        """Let it run again."""
+        self._change(lambda standing: msgspec.structs.replace(standing, paused=False))
+
+    def restart(self) -> None:
+        """Ask it to stop and start it anew."""
+
+        def again(standing: Standing) -> Standing:
+            definition = listener_of(standing)
+            renewed = msgspec.structs.replace(definition, generation=definition.generation + 1)
+            return msgspec.structs.replace(standing, definition=encode(renewed))
+
+        self._change(again)
+
+
+def find_standing(client: "Client", kind: Kind, name: str) -> Standing:
+    """The one of this kind and name; `NotFound` says which there are."""
+    every = [one for one in client.store.standings() if one.kind == kind]
+    for one in every:
+        if one.name == name:
+            return one
+    names = ", ".join(repr(one.name) for one in every[:10]) or "none"
+    raise NotFound(f"there is no {kind} {name!r}; there are: {names}")
+
+
+def own_name(work: str) -> str:
+    """The last part of a registered name or of a program's path."""
+    return work.rpartition(":")[2].rpartition("/")[2]
+
+
+def new_schedule(name: str, app: str | None, definition: ScheduleDefinition, now: int) -> Standing:
+    """The row of a schedule that starts now."""
+    return Standing(
+        kind="schedule", name=name, app=app, definition=encode(definition), next_run_at=first_run(definition, now)
+    )
+
+
+def new_listener(name: str, app: str | None, definition: ListenerDefinition) -> Standing:
+    """The row of a listener."""
+    return Standing(kind="listener", name=name, app=app, definition=encode(definition))
+
+
+def put_new(client: "Client", standing: Standing) -> None:
+    """Store one that was added by hand; its name must be free."""
+    if not client.store.put(standing):
+        raise InvalidValue(
+            f"there is a {standing.kind} {standing.name!r} already; remove it first, or choose another name"
+        )
+    client.after_adding()
+
+
+def reconcile(client: "Client", app: str, declared: Iterable[Standing], now: int) -> None:
+    """Make the store agree with what this app's code declares: new ones added, changed rules valid from now, a pause kept,
+    those gone from the code removed. What other apps or the command line added is never touched.
+    """
+    wanted = {(one.kind, one.name): one for one in declared}
+    store = client.store
+    for stored in store.standings():
+        new = wanted.get((stored.kind, stored.name))
+        if stored.app != app:
+            if new is not None:
+                raise InvalidValue(
+                    f"the {stored.kind} {stored.name!r} belongs to {stored.app or 'the command line'}; choose another name="
+                )
+        elif new is None:
+            store.remove(stored.kind, stored.name)
+            log.info("the %s %r is gone from the code and was removed", stored.kind, stored.name)
+    for new in wanted.values():
+        if not store.put(new):
+            _renew(client, new, now)
+
+
+def _renew(client: "Client", new: Standing, now: int) -> None:
+    for _ in range(_TRIES):
+        stored = find_standing(client, new.kind, new.name)
+        if _same_rule(stored, new):
+            return
+        renewed = msgspec.structs.replace(stored, definition=new.definition, next_run_at=new.next_run_at)
+        if client.store.advance(renewed, (), now):
+            log.info("the %s %r was changed in the code; the new rule holds from now", new.kind, new.name)
+            return
+
+
+def _same_rule(stored: Standing, new: Standing) -> bool:
+    if new.kind == "schedule":
+        return stored.definition == new.definition
+    # restarts asked for by hand count up in the store and are no change of the code
+    return msgspec.structs.replace(listener_of(stored), generation=0) == listener_of(new)

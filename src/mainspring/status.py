@@ -1,0 +1,120 @@
+"""What `status` shows, read from the store and the nodes' journals."""
+
+import msgspec
+
+from mainspring.engine.definitions import status_of
+from mainspring.store.protocol import Store
+from mainspring.store.rows import NodeRow
+from mainspring.tasks.state import State
+from mainspring.when.instants import isoformat
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """A daemon that takes part."""
+
+    id: int
+    host: str
+    pid: int
+    version: str
+    workers: int
+    busy: int
+    started_at: str
+
+
+class Workers(msgspec.Struct, frozen=True):
+    """Over all nodes."""
+
+    total: int
+    busy: int
+
+
+class ListenerLine(msgspec.Struct, frozen=True):
+    """A listener as `status` shows it."""
+
+    name: str
+    state: str
+    restarts: int
+    last_error: str | None
+
+
+class ScheduleLine(msgspec.Struct, frozen=True):
+    """A schedule as `status` shows it."""
+
+    name: str
+    next_run_at: str | None
+    paused: bool
+
+
+class Lateness(msgspec.Struct, frozen=True):
+    """Of the last 1,000 tasks, in milliseconds; None when nothing ran yet."""
+
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    max: float | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Everything that `mainspring status --json` prints."""
+
+    store: str
+    nodes: list[NodeStatus]
+    workers: Workers
+    listeners: list[ListenerLine]
+    schedules: list[ScheduleLine]
+    counts: dict[str, int]
+    unresolved: int
+    paused: list[str]
+    lateness_ms: Lateness
+
+
+def read_status(store: Store) -> Status:
+    """The status as it is now."""
+    nodes = [node for node in store.nodes() if node.alive]
+    stats = store.stats()
+    standings = store.standings()
+    paused = store.paused()
+    return Status(
+        store=store.url,
+        nodes=[
+            NodeStatus(node.id, node.host, node.pid, node.version, node.workers, node.busy, isoformat(node.started_at))
+            for node in nodes
+        ],
+        workers=Workers(sum(node.workers for node in nodes), sum(node.busy for node in nodes)),
+        listeners=[
+            ListenerLine(one.name, "paused" if one.paused else status.state, status.restarts, status.last_error)
+            for one in standings
+            if one.kind == "listener"
+            for status in (status_of(one),)
+        ],
+        schedules=[
+            ScheduleLine(one.name, None if one.next_run_at is None else isoformat(one.next_run_at), one.paused)
+            for one in standings
+            if one.kind == "schedule"
+        ],
+        counts={state.value: stats.counts.get(state, 0) for state in State},
+        unresolved=unresolved(store, nodes),
+        paused=sorted("*" if queue is None else queue for queue in paused),
+        lateness_ms=percentiles(stats.lateness),
+    )
+
+
+def unresolved(store: Store, nodes: list[NodeRow]) -> int:
+    """How many tasks wait that no running daemon knows how to run."""
+    if not nodes:
+        return 0
+    unknown_to_all = set.intersection(*(set(node.unknown) for node in nodes))
+    return store.waiting(sorted(unknown_to_all)) if unknown_to_all else 0
+
+
+def percentiles(lateness: list[int]) -> Lateness:
+    """p50, p90, p99 (nearest rank) and the maximum, in milliseconds."""
+    if not lateness:
+        return Lateness(None, None, None, None)
+    ordered = sorted(lateness)
+    last = len(ordered) - 1
+
+    def rank(share: float) -> float:
+        return round(ordered[min(last, int(share * len(ordered)))] / 1000, 3)
+
+    return Lateness(rank(0.5), rank(0.9), rank(0.99), round(ordered[-1] / 1000, 3))
