@@ -14,7 +14,6 @@ class MemorySeat:
         self.alive = True
         self.unknown: list[int] = []
         self.locks: tuple[int, ...] = ()  # its life is a flag, which no other process could hold
-        self.locks: tuple[int, ...] = ()
         self._new = new
         self._buffer = bytearray(SIZE)
         self.journal = Journal(self._buffer)

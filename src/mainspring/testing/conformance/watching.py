@@ -5,7 +5,7 @@ from mainspring.tasks.state import State
 from mainspring.testing.conformance.trial import T, Trial, await_news, new, readable, settlement
 
 
-def nothing_happened_nothing_is_told(trial: Trial) -> None:
+def no_news_at_first(trial: Trial) -> None:
     """A new watch has no news: `fileno` is not readable, and `drain` does not wait."""
     trial.add()
     watch = trial.watch()
