@@ -22,6 +22,15 @@ from mainspring.errors import InvalidValue, NotAllowed
 pytestmark = pytest.mark.process
 ENV = {"PATH": os.environ["PATH"]}
 FOREVER = "sleep 100000"
+# heeds TERM, and cannot miss it however early it comes (a shell's trap can, while it starts the next command)
+POLITE = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("ready", flush=True)
+signal.sigwait([signal.SIGTERM])
+print("bye", flush=True)
+sys.exit(5)
+"""
 
 
 @pytest.fixture
@@ -326,11 +335,10 @@ def test_a_keeper_that_cannot_be_launched_is_a_result_too(monkeypatch):
 
 
 def test_terminate_asks_first(programs):
-    handle = spawn_ready(programs, f'trap "echo bye; exit 5" TERM; echo ready; {FOREVER}')
-    handle.terminate()
+    handle = spawn_ready(programs, 'exec "$@"', sys.executable, "-c", POLITE)
+    handle.terminate(grace_us=60_000_000)
     result = handle.wait()
-    assert result.exit_code == 5
-    assert result.output.endswith("bye\n")
+    assert (result.exit_code, result.output) == (5, "ready\nbye\n")
 
 
 def test_terminate_kills_the_whole_group_when_the_grace_is_over(programs, witness):
@@ -342,13 +350,21 @@ def test_terminate_kills_the_whole_group_when_the_grace_is_over(programs, witnes
 
 @pytest.mark.skipif(sys.platform != "linux", reason="without a subreaper the rest of the group is killed at once")
 def test_a_terminated_program_is_over_only_when_its_group_is_gone(programs, witness):
-    child = f'(trap "echo bye; exit 0" TERM; echo ready; while :; do {FOREVER}; done) &'
+    child = f'(trap "" TERM; echo ready; exec > /dev/null 2>&1; while :; do {FOREVER}; done) &'
     handle = spawn_ready(programs, f'exec 3> "$1"; {child} exec {FOREVER}', str(witness.path))
+    handle.terminate(grace_us=200_000)  # the leader heeds it at once, its child never
+    assert handle.wait().signal == signal.SIGTERM
+    assert witness.all_gone()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="without a subreaper the rest of the group is killed at once")
+def test_the_rest_of_a_terminated_group_gets_the_grace_too(programs, witness):
+    script = f'exec 3> "$1"; "$2" -c "$3" & exec {FOREVER}'
+    handle = spawn_ready(programs, script, str(witness.path), sys.executable, POLITE)
     handle.terminate(grace_us=60_000_000)
     result = handle.wait()
     assert witness.all_gone()
-    assert result.signal == signal.SIGTERM
-    assert result.output.endswith("bye\n")
+    assert (result.signal, result.output) == (signal.SIGTERM, "ready\nbye\n")
 
 
 def test_kill_does_not_ask(programs):
@@ -496,7 +512,7 @@ def killed_daemon(tmp_path, witness, script, *, fork, count):
 
 def test_a_killed_daemon_leaves_no_program_and_its_lock_is_free_only_then(tmp_path, witness):
     escaped = 'setsid sh -c "sleep 100000 & sleep 100000" &' if sys.platform == "linux" else ""
-    script = f'exec 3> "$1"; {escaped} trap "exit 0" TERM; printf r; while :; do {FOREVER}; done'
+    script = f'exec 3> "$1"; {escaped} printf r; exec {FOREVER}'
     assert killed_daemon(tmp_path, witness, script, fork=False, count=5)
 
 
