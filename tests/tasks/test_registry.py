@@ -112,6 +112,26 @@ def test_main_is_named_by_its_specification_under_dash_m(tmp_path):
     assert run_python("-m", "web.shop", cwd=tmp_path) == "web.shop:job True"
 
 
+def test_a_script_may_have_the_name_of_a_package_it_uses(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("def job(): return 1\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "shop").write_text(
+        "import os, sys\nsys.path.insert(0, os.getcwd())\nfrom mainspring.tasks.registry import Registry\n"
+        "print(Registry().resolve('shop:job').function())\n"
+    )
+    assert run_python("bin/shop", cwd=tmp_path) == "1"
+
+
+def test_the_running_script_is_not_imported_for_what_it_has_not(tmp_path):
+    (tmp_path / "shop.py").write_text(
+        "from mainspring.tasks.registry import Registry\nprint('running')\n"
+        "registry = Registry()\nprint(registry.resolve('shop:gone'), registry.why_not('shop:gone'))\n"
+    )
+    said = "running\nNone shop is the running script, which has no such function"
+    assert run_python("shop.py", cwd=tmp_path) == said
+
+
 def test_code_without_a_file_stays_main(tmp_path):
     program = "from mainspring.tasks.names import real_module; print(real_module('__main__'))"
     assert run_python("-c", program, cwd=tmp_path) == "__main__"
@@ -203,6 +223,26 @@ def test_two_functions_of_one_name_in_one_module_are_refused(module):
     registry.add(twice.first)
     with pytest.raises(InvalidValue, match="two functions"):
         registry.add(twice.job)
+
+
+def test_a_generator_is_refused(module):
+    module.write("yielding", "def job(): yield\nasync def slow(): yield\n")
+    yielding, registry = module.load("yielding"), Registry(module.directory)
+    for function in (yielding.job, yielding.slow):
+        with pytest.raises(InvalidValue, match="is a generator"):
+            registry.add(function)
+        assert registry.resolve(name_of(function)) is None
+        assert "is a generator" in registry.why_not(name_of(function))
+
+
+def test_a_replaced_function_is_forgotten(module):
+    module.write("replaced", "def job(): return 1\n")
+    registry = Registry()
+    old = module.load("replaced").job
+    registry.add(old)
+    del sys.modules["replaced"]
+    registry.add(module.load("replaced").job)
+    assert registry.of(old) is None
 
 
 def test_a_bad_name_is_refused():
@@ -352,6 +392,8 @@ def test_allow_opens_a_module_and_those_below_it_only(module, tmp_path):
     assert registry.resolve("friendly:job") is None
     module.write("friend.secret", "def job(): return 1\n")
     assert registry.resolve("friend.secret:job") is None
+    module.write("friend.__init__", "def job(): return 1\n")
+    assert registry.resolve("friend:job") is None
 
 
 def test_allow_is_checked():

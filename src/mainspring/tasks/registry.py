@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Registered", "Registry", "checked_allow", "checked_name", "name_of"]
 
 _CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without the cost of importing inspect
+_CO_ANY_GENERATOR = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR
 _LONGEST_NAME = 500
 
 
@@ -51,6 +52,7 @@ class Registry:
         self._allow = checked_allow(allow)
         self._lock = threading.Lock()
         self._known: dict[str, Registered] = {}
+        self._by_function: dict[FunctionType, Registered] = {}
         self._loads: dict[str, object] = {}  # of each registered function, the load of its module it came from
         self._found: dict[str, Registered] = {}
         self._refused: dict[str, str] = {}
@@ -76,6 +78,8 @@ class Registry:
         if plain is None:
             name_of(function)  # says what is wrong with it
             raise InvalidValue(f"expected a function, got {function!r}")
+        if plain.__code__.co_flags & _CO_ANY_GENERATOR:
+            raise InvalidValue(_generator(plain))
         new = Registered(
             name=name_of(plain) if name is None else checked_name(name),
             function=plain,
@@ -92,6 +96,9 @@ class Registry:
                 raise InvalidValue(_taken(old, new))
             if old != new:
                 self._known[new.name] = new
+                if old is not None:
+                    self._by_function.pop(cast("FunctionType", old.function), None)
+                self._by_function[plain] = new
                 self._loads[new.name] = _load_of(plain)
                 self._refused.pop(new.name, None)
         return new
@@ -101,10 +108,9 @@ class Registry:
         return self._known.get(name)
 
     def of(self, function: Callable[..., object]) -> Registered | None:
-        """How this very function was registered, under whatever name."""
+        """How this very function was registered last, under whatever name."""
         plain = _plain(function)
-        with self._lock:
-            return next((known for known in self._known.values() if known.function is plain), None)
+        return None if plain is None else self._by_function.get(plain)
 
     def names(self) -> list[str]:
         """The registered names, sorted."""
@@ -157,7 +163,7 @@ class Registry:
     def _look_up(self, name: str) -> Registered:
         module_name, attribute = _split(name)
         main = sys.modules.get("__main__")
-        if main is not None and module_name == real_module("__main__"):
+        if main is not None and module_name == real_module("__main__") and attribute in vars(main):
             # The running script under its real name: importing it would run it a second time.
             self._check_place(module_name, main_file())
             module = main
@@ -174,6 +180,8 @@ class Registry:
                 f"{module_name} only imports {attribute}; the function's own name is "
                 f"{real_module(plain.__module__)}:{plain.__qualname__}"
             )
+        if plain.__code__.co_flags & _CO_ANY_GENERATOR:
+            raise _RefusedName(_generator(plain))
         declared = getattr(thing, "registered", None)
         if isinstance(declared, Registered):
             return msgspec.structs.replace(declared, name=name)
@@ -184,13 +192,11 @@ class Registry:
         parts = module_name.split(".")
         if parts[0] in sys.stdlib_module_names:
             raise _RefusedName(f"{parts[0]} is of the standard library, which tasks never name")
-        module: ModuleType | None = None
-        for depth in range(1, len(parts) + 1):
-            module = self._import_one(".".join(parts[:depth]))
-        assert module is not None
-        return module
+        for depth in range(1, len(parts)):
+            self._import_one(".".join(parts[:depth]), above=module_name)
+        return self._import_one(module_name)
 
-    def _import_one(self, module_name: str) -> ModuleType:
+    def _import_one(self, module_name: str, above: str | None = None) -> ModuleType:
         import importlib
         import importlib.util
 
@@ -205,7 +211,9 @@ class Registry:
                 f"there is no module {module_name} (looked in the working directory and on the import path)"
             )
         for place in _places(spec):
-            self._check_place(module_name, place)
+            self._check_place(above or module_name, place)
+            if above is None and _is_main(place):
+                raise _RefusedName(f"{module_name} is the running script, which has no such function")
         if imported is not None:
             return imported
         try:
@@ -217,8 +225,6 @@ class Registry:
         if any(module_name == prefix or module_name.startswith(prefix + ".") for prefix in self._allow):
             return
         top = module_name.partition(".")[0]
-        if any(prefix.startswith(module_name + ".") for prefix in self._allow):
-            return  # a package above an allowed one
         advice = f"register the function in code that the daemon imports, or name {top} in allow="
         if top == "mainspring":
             raise _RefusedName("Mainspring's own functions are no tasks")
@@ -301,6 +307,11 @@ def _places(spec: "ModuleSpec") -> list[str | None]:
     return [None]
 
 
+def _is_main(place: str | None) -> bool:
+    main = main_file()
+    return place is not None and main is not None and os.path.realpath(place) == os.path.realpath(main)
+
+
 def _is_under(path: str, directory: str) -> bool:
     return path.startswith(directory if directory.endswith(os.sep) else directory + os.sep) or path == directory
 
@@ -317,6 +328,13 @@ def _is_installed(path: str) -> bool:
 def _load_of(function: FunctionType) -> object:
     """The load of a module that made the function: each one, a reload too, has a specification of its own."""
     return function.__globals__.get("__spec__")
+
+
+def _generator(function: FunctionType) -> str:
+    return (
+        f"{function.__qualname__} is a generator: calling it runs nothing of it; make it a plain function (without "
+        f"`yield`), or write one that uses it up"
+    )
 
 
 def _taken(old: Registered, new: Registered) -> str:
