@@ -30,11 +30,10 @@ def encode_call(args: Sequence[object], kwargs: Mapping[str, object], plan: Call
     if not args and not kwargs:
         return None
     bare = plan.plain if plan is not None else not kwargs or not any(map(is_secret_name, kwargs))
-    if bare:
-        text = _fast([list(args), dict(kwargs)], -2)
+    try:
+        text = _fast([list(args), dict(kwargs)], -2) if bare else None
         if text is not None:
             return text
-    try:
         positional = [_argument(value, _slot(plan, index)) for index, value in enumerate(args)]
         named = {_name(key): _argument(value, _slot(plan, key)) for key, value in kwargs.items()}
     except TooMuch:
@@ -96,17 +95,17 @@ def display_call(text: str | None, plan: CallPlan | None = None) -> tuple[list[o
 
 
 def _encode_one(value: object, slot: Slot, takes: str) -> str:
-    text = _fast(value) if slot.convert is None else None
-    if text is not None:
-        return text
     try:
+        text = _fast(value) if slot.convert is None else None
+        if text is not None:
+            return text
         return _text(_argument(value, slot), takes)
     except TooMuch:
         raise _too_large(takes) from None
 
 
 def _fast(value: object, depth: int = 0) -> str | None:
-    """The text of a plain value; None when it is not plain, or too large, or not encodable: then comes the walk."""
+    """The text of a plain value; None when it is not plain, too large or not encodable: the walk says why."""
     if not _is_plain(value, depth, [MAX_BYTES]):
         return None
     try:
@@ -117,7 +116,7 @@ def _fast(value: object, depth: int = 0) -> str | None:
 
 
 def _is_plain(value: object, depth: int, room: list[int]) -> bool:
-    """Whether JSON gives `value` back as it is; `depth` levels are above it, `room` counts down its items."""
+    """Whether JSON gives `value` back as it is; `depth` levels are above it, `room` counts down the bytes it takes at least."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
@@ -130,18 +129,18 @@ def _is_plain(value: object, depth: int, room: list[int]) -> bool:
     depth += 1
     if kind is list:
         items: list[object] = value  # type: ignore[assignment]
-        room[0] -= len(items)
+        room[0] -= len(items) + 1
         if room[0] < 0:
-            return False
+            raise TooMuch
         for item in items:  # noqa: SIM110  # a loop: all() over a generator takes twice as long
             if not _is_plain(item, depth, room):
                 return False
         return True
     if kind is dict:
         mapping: dict[object, object] = value  # type: ignore[assignment]
-        room[0] -= len(mapping)
+        room[0] -= len(mapping) + 1
         if room[0] < 0:
-            return False
+            raise TooMuch
         for key, item in mapping.items():
             if type(key) is not str or key[:1] == "$" or not _is_plain(item, depth, room):
                 return False

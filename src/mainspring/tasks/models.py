@@ -46,7 +46,7 @@ def parts_of(value: object) -> object:
     if isinstance(value, dict):
         return dict.copy(value)
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return list(tuple.__iter__(value))
+        return tuple(tuple.__iter__(value))
     for base in (list, tuple, set, frozenset, bytes):
         if isinstance(value, base):
             return base(value)
@@ -168,7 +168,7 @@ class _Record:
 
 
 class _NamedTuple(_Record):
-    """Brings back a NamedTuple from the list of its items."""
+    """Brings back a NamedTuple from its items."""
 
     def __call__(self, value: object) -> object:
         names = getattr(self._cls, "_fields", ())

@@ -24,7 +24,7 @@ Step = str | int
 
 
 class TooMuch(Exception):
-    """More values than a text of `MAX_BYTES` can hold; shared lists can unfold to any size."""
+    """More than a text of `MAX_BYTES` can hold; a list that holds another twice, and so on, unfolds to any size."""
 
 
 class Walk:
@@ -46,9 +46,7 @@ class Walk:
 
     def json(self, value: object) -> object:
         """What msgspec can encode and `from_json` turns back into `value`."""
-        self._room -= 1
-        if self._room < 0:
-            raise TooMuch
+        self._take(1)
         kind = type(value)
         if value is None or kind is bool:
             return value
@@ -76,7 +74,9 @@ class Walk:
         return InvalidArguments(f"{self.where()}: expected {expected}, got {came}; {advice}")
 
     def where(self) -> str:
-        """The place where the walk is: `order.lines[3]['name']`."""
+        """The place where the walk is: `order.lines[3]['name']`; of a secret, where it starts."""
+        if self.hidden:
+            return self.root
         steps = (step if isinstance(step, str) else f"[{step}]" for step in self._path)
         return self.root + "".join(steps)
 
@@ -101,6 +101,7 @@ class Walk:
         if isinstance(value, dict) and kind is dict:
             return self._mapping(value)
         if isinstance(value, tuple | set | frozenset) and kind in _COLLECTIONS:
+            self._take(len('{"$set":}'))
             return {_COLLECTIONS[kind]: self._items(value)}
         if self.models:
             parts = parts_of(value)
@@ -110,8 +111,15 @@ class Walk:
                 return self.json(parts)
         raise self.refused(value, "a value that JSON can keep", hint_for(value, annotated=self.models))
 
+    def _take(self, least: int) -> None:
+        """Count the bytes that a value takes at the very least; every byte is counted once, or not at all."""
+        self._room -= least
+        if self._room < 0:
+            raise TooMuch
+
     def _items(self, items: list[object] | tuple[object, ...] | set[object] | frozenset[object]) -> list[object]:
         path, result = self._path, []
+        self._take(len(items))
         for index, item in enumerate(items):
             path.append(index)
             result.append(self.json(item))

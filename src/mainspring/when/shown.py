@@ -1,10 +1,10 @@
 """How a refused value appears in an error: its repr, never longer than a line, never an error of its own."""
 
-LONGEST = 120
+LONGEST = 200
 
 
 def shown(value: object) -> str:
-    """The repr of `value`, cut to 120 characters; a repr that fails or is too large is described instead."""
+    """The repr of `value`, cut to 200 characters; a repr that fails or is too large is described instead."""
     if isinstance(value, int) and value.bit_length() > 400:
         # Python refuses to write integers of more than 4,300 digits.
         return f"an int of {value.bit_length()} bits"
