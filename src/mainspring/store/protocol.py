@@ -1,4 +1,4 @@
-"""The port: what every store promises. `tests/conformance` runs each sentence below on each store.
+"""The port: what every store promises. `mainspring.testing.conformance` runs each sentence below on each store.
 
 Durable means: after the call returned, the change survives kill -9 and power loss. A method that is not called
 durable is atomic and survives kill -9; after power loss it may be as if it had not happened.
@@ -103,7 +103,8 @@ class Store(Protocol):
         """
 
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:
-        """Apply each settlement whose task still has its token; the ids of those refused, which changed nothing.
+        """Apply each settlement, in order, whose task still has its token; the ids of those refused, which changed
+        nothing. A state that `tasks.state.LEGAL` does not allow is refused too.
 
         A settlement with `keep` leaves the reservation; without it, holder and token are cleared. A final state
         frees the task's key.
@@ -120,9 +121,9 @@ class Store(Protocol):
         given).
 
         `Cancel`, `Reschedule`: a waiting task (the reservation ends with the change). `Again`: one that is failed,
-        cancelled or missed, but
-        not an at-most-once task that had started. A task that is held or running by a node: `held` (for
-        `Reschedule` of a running one: `too-late`).
+        cancelled or missed, but not an at-most-once task that had started; it raises `KeyInUse` when another
+        unfinished task has its key by now. A waiting task that is held by a node, or a running one: `held`; but
+        where the state alone forbids the change, held or not, `too-late` (`Reschedule` of a running one).
         """
 
     def ask(self, node: int, task: int | None, demand: Demand) -> int:
@@ -150,7 +151,10 @@ class Store(Protocol):
         """One task."""
 
     def find(self, wanted: Filter) -> list[TaskRow]:
-        """The tasks that fit, soonest `run_at` first, ties by id. Of finished ones the newest `limit` are chosen."""
+        """The tasks that fit, soonest `run_at` first, ties by id; at most `limit`.
+
+        The soonest unfinished ones are chosen first, then the finished ones that finished last.
+        """
 
     def attempts(self, task: int) -> list[AttemptRow]:
         """The attempts that did not end the task, oldest first."""
