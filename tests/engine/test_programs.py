@@ -331,6 +331,14 @@ def test_a_keeper_that_cannot_be_launched_is_a_result_too(monkeypatch):
     assert "/no/such/python" in one.run(["true"], cwd="/", env=ENV).error
 
 
+def test_an_interpreter_that_is_none_ends_in_a_result(monkeypatch, programs):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    for _ in range(3):
+        result = run(programs, ["true"])
+        assert result.error is not None
+        assert result.exit_code is None
+
+
 # -- how they are stopped
 
 

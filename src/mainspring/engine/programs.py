@@ -5,6 +5,7 @@ Time limits are the caller's: it calls `terminate` on the handle.
 """
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from mainspring.errors import InvalidValue, NotAllowed
 __all__ = ["GRACE_US", "ProgramHandle", "ProgramResult", "Programs", "environment"]
 
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME", "SHELL", "TMPDIR")
+_KEEPERS = 3  # how many are tried for one program
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +48,7 @@ class Programs:
         _forkable.add(self)
 
     def warm(self) -> None:
-        """Launch the keeper now, so that the first program need not wait for it (about 40 ms)."""
+        """Launch the keeper now, so that the first program need not wait for it (20 to 30 ms)."""
         self._current()
 
     def run(
@@ -101,8 +103,10 @@ class Programs:
             "env": dict(env),
         }
         try:
-            while not self._current().start(handle, request):
-                pass  # this keeper has just died, unasked: a new one is launched
+            # a keeper that has just died, unasked, has started nothing: a new one is launched
+            if not any(self._current().start(handle, request) for _ in range(_KEEPERS)):
+                why = f"its keeper ended at once, {_KEEPERS} times; is {sys.executable!r} a Python interpreter?"
+                handle.settle(ProgramResult(error=f"the program could not be started: {why}"))
         except OSError as error:
             handle.settle(ProgramResult(error=f"the program could not be started: {error}"))
         return handle
