@@ -57,7 +57,7 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize("value", KEPT, ids=lambda value: f"{type(value).__name__}-{hash(str(type(value))) % 97}")
+@pytest.mark.parametrize("value", KEPT, ids=lambda value: type(value).__name__)
 def test_arrives_as_it_was_passed(value):
     arrived = decode(encode(value))
     assert arrived == value
