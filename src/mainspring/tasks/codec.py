@@ -116,7 +116,7 @@ def _fast(value: object, depth: int = 0) -> str | None:
 
 
 def _is_plain(value: object, depth: int, room: list[int]) -> bool:
-    """Whether JSON gives `value` back as it is; `depth` levels are above it, `room` counts down the bytes it takes at least."""
+    """Whether JSON gives `value` back as it is. `depth`: levels above it; `room`: counts down the bytes it takes."""
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
