@@ -10,17 +10,13 @@ import os
 import weakref
 from collections.abc import Sequence
 
-import apsw
 import msgspec
 
-from mainspring.errors import KeyInUse
 from mainspring.store import sqlite_find, sqlite_nodes
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.rows import (
     Added,
-    Again,
     AttemptRow,
-    Cancel,
     Change,
     Demand,
     Filter,
@@ -29,7 +25,6 @@ from mainspring.store.rows import (
     NewTask,
     NodeRow,
     Request,
-    Reschedule,
     Reservation,
     Reserved,
     Settlement,
@@ -44,11 +39,11 @@ from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_nodes import SqliteSeat
 from mainspring.store.sqlite_settle import clear_node, settle
 from mainspring.store.sqlite_sql import Value
+from mainspring.store.sqlite_steer import steer
 from mainspring.store.wake import SocketWatch, Wake
-from mainspring.tasks.options import decode_options
-from mainspring.tasks.state import CODES, LEGAL, STATES, State
+from mainspring.tasks.state import STATES
 
-_ADD_LOG_PAGES = 4_000  # adding leaves the log to the daemons until there is this much of it
+_LOG_PAGES = 4_000  # adding and reserving leave the log to those who record until there is this much of it
 
 _lanes = msgspec.json.Decoder(list[Lane])
 _queues = msgspec.json.Decoder(frozenset[str | None])
@@ -83,7 +78,7 @@ class SqliteStore:
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
     def add(self, tasks: Sequence[NewTask], now: int) -> list[Added]:
         added = self._adder.add(Unit(tasks, now, self._lane_ids))
-        self._db.keep_log_short(_ADD_LOG_PAGES)
+        self._db.keep_log_short(_LOG_PAGES)
         return added
 
     def _lane_ids(self, names: set[tuple[str, int, str, str]]) -> dict[tuple[str, int, str, str], int]:
@@ -120,6 +115,7 @@ class SqliteStore:
                 return Reserved(0, [])
             rows, ids = con.execute(sql.PICK, (wanted, after, until, limit)).get
             con.execute(sql.HOLD, (node, token, ids))
+        self._db.keep_log_short(_LOG_PAGES)
         return Reserved(token, _reservations.decode(rows))
 
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:
@@ -133,19 +129,9 @@ class SqliteStore:
     # ── steering ───────────────────────────────────────────────────────────────────────────────────────────
     def change(self, task: int, change: Change, now: int, token: int | None = None) -> Verdict:
         with self._db.write(durable=True) as con:
-            found = con.execute(sql.STEERED, (task,)).get
-            if found is None:
-                return Verdict("not-found")
-            code, holder, held_under, attempt, options, key = found
-            state = STATES[code]
-            once = decode_options(options).delivery == "at-most-once"
-            if not _allows(change, state, started=once and attempt > 0):
-                return Verdict("too-late", state)
-            if state is State.RUNNING or (holder is not None and held_under != token):
-                return Verdict("held", state, holder)
-            news = _make(con, task, change, now, key)
+            verdict, news = steer(con, task, change, now, token)
         self._wake.send(news)
-        return Verdict("done", State.CANCELLED if isinstance(change, Cancel) else State.WAITING)
+        return verdict
 
     def ask(self, node: int, task: int | None, demand: Demand) -> int:
         with self._db.write(durable=True) as con:
@@ -339,37 +325,11 @@ class SqliteStore:
         self._db.after_fork_in_child()
         self._adder.after_fork_in_child()
         self._wake.after_fork_in_child()
+        for watch in self._watches:
+            watch.after_fork_in_child()
         for seat in self._seats.values():
             seat.drop()
         self._seats.clear()
-
-
-def _allows(change: Change, state: State, *, started: bool) -> bool:
-    """Whether the state allows the change, whoever holds the task. `started`: at most once, and it had started."""
-    match change:
-        case Cancel():
-            return State.CANCELLED in LEGAL[state]
-        case Reschedule():
-            return state is State.WAITING
-        case Again():
-            return CODES[state] >= 2 and State.WAITING in LEGAL[state] and not started
-
-
-def _make(con: apsw.Connection, task: int, change: Change, now: int, key: str | None) -> list[str]:
-    """Make a change that is allowed; the news of it."""
-    match change:
-        case Cancel(reason):
-            con.execute(sql.CANCEL, (_json([task]), reason, now))
-            return ["done"]
-        case Reschedule(run_at):
-            con.execute(sql.RESCHEDULE, (task, run_at))
-            return [f"due {run_at}"]
-        case Again(run_at):
-            owner = con.execute(sql.KEY_OWNER, (key,)).get
-            if owner is not None:
-                raise KeyInUse(str(key), str(owner))
-            con.execute(sql.AGAIN, (task, run_at))
-            return [f"due {run_at}"]
 
 
 def _changing(standing: Standing) -> tuple[Value, ...]:

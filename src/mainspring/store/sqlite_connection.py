@@ -19,6 +19,8 @@ from mainspring.store.sqlite_sql import Value
 
 BUSY_MS = 30_000
 _LOG_PAGES = 1_000  # 4 MB of log: then it is copied into the file
+_CACHE = -16_000  # KB for each connection, taken as needed: the upper levels of the indexes of some million tasks
+_LOG_KEPT = 16 * 1024 * 1024  # a log that had grown longer is cut to this when it starts afresh
 _CHECKED = 256 * 1024 * 1024  # a file up to this size is checked page by page after an I/O error
 
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
@@ -140,7 +142,8 @@ class Connections:
         con.set_busy_timeout(self._busy_ms)
         con.setlk_timeout(self._busy_ms, 0)  # waits in steps of 1 ms, where the busy handler's grow to 100 ms
         con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        con.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY")
+        con.execute(f"PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = {_CACHE}; PRAGMA temp_store = MEMORY")
+        con.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
         con.execute("PRAGMA user_version")  # a connection that never read knows of no log, and would not shorten it
         return con
 
@@ -161,7 +164,7 @@ class Connections:
         """
         con = self._connect(_READ_WRITE)
         size = con.pragma("page_count") * con.pragma("page_size")
-        checked = con.pragma("quick_check(1)") if size <= _CHECKED else "ok"
+        checked = con.execute("PRAGMA quick_check(1)").get if size <= _CHECKED else "ok"
         if checked != "ok":
             con.close()
             raise apsw.CorruptError(str(checked))

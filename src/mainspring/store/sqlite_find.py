@@ -31,7 +31,12 @@ def unfinished(wanted: Filter, lanes: list[Lane]) -> Query | None:
       SELECT t.id, t.run_at FROM lanes l CROSS JOIN task t WHERE t.id IN (
         SELECT t.id FROM task t WHERE t.lane = l.id AND t.state = 0 AND t.holder IS NULL AND {test}
         ORDER BY t.run_at, t.id LIMIT :limit)"""
+    keyed = f"""
+      SELECT t.id, t.run_at FROM task t CROSS JOIN lanes l ON l.id = t.lane
+      WHERE t.key IS NOT NULL AND t.state < 2 AND t.state IN ({codes}) AND {test}"""
     parts = [held, free] if State.WAITING in states else [held]
+    if wanted.key is not None:
+        parts = [keyed]  # at most one has it
     statement = f"""
       WITH lanes (id, named) AS MATERIALIZED (SELECT value ->> 0, value ->> 1 FROM json_each(:lanes))
       SELECT json_group_array(id ORDER BY run_at, id) FROM (

@@ -142,6 +142,11 @@ class SocketWatch:
                 with suppress(OSError):
                     os.unlink(self._path)
 
+    def after_fork_in_child(self) -> None:
+        """The news are the parent's; a lock that another thread held there would be held for ever."""
+        self._lock = Lock()
+        self.close()
+
 
 def _watchers(folder: str) -> Iterator[str]:
     with suppress(OSError), os.scandir(folder) as entries:
