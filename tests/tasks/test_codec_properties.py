@@ -88,7 +88,7 @@ def test_equal_or_refused(value):
     try:
         text = encode(value)
     except InvalidArguments:
-        assert any(repr(item) in repr(value) for item in ("nan", "inf")) or has_poison(value)
+        assert has_poison(value)
     else:
         assert not has_poison(value)
         assert exact(decode(text)) == exact(value)

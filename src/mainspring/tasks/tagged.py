@@ -11,9 +11,8 @@ from decimal import Decimal
 from math import isfinite
 from uuid import UUID
 
-from mainspring.errors import InvalidArguments, InvalidValue
+from mainspring.errors import InvalidArguments
 from mainspring.tasks.models import NO_PARTS, hint_for, parts_of
-from mainspring.when.instants import load_zone
 from mainspring.when.shown import shown
 
 MAX_BYTES = 1_048_576  # of encoded text
@@ -201,12 +200,8 @@ def _zone_name(zone: tzinfo | None) -> str | None:
         return None
     from zoneinfo import ZoneInfo
 
-    if type(zone) is ZoneInfo and zone.key:
-        try:
-            if ZoneInfo(zone.key) == zone or repr(ZoneInfo(zone.key)) == repr(zone):
-                return zone.key
-        except (KeyError, ValueError, OSError):
-            pass
+    if type(zone) is ZoneInfo and zone.key and _zone(zone.key) is not None:
+        return zone.key
     raise _Unkeepable(
         f"its time zone {zone!r} has no name that can be read back; use ZoneInfo(...) or .astimezone(UTC)"
     )
@@ -219,7 +214,7 @@ def _read_datetime(kept: object) -> datetime:
     moment = datetime.fromisoformat(text).replace(fold=fold)
     zone = _zone(zone_name)
     if zone is None:
-        return moment
+        return moment  # where the zone is unknown, its offset still says the instant
     local = moment.replace(tzinfo=zone)
     # Rules of the zone that changed since: the instant stays, the local time moves.
     return local if local.utcoffset() == moment.utcoffset() else moment.astimezone(zone)
@@ -231,6 +226,8 @@ def _read_time(kept: object) -> time:
     text, fold, zone_name = _three(kept)
     moment = time.fromisoformat(text).replace(fold=fold)
     zone = _zone(zone_name)
+    if zone is None and zone_name is not None:
+        raise ValueError(f"this machine does not know the time zone {zone_name!r}")
     return moment if zone is None else moment.replace(tzinfo=zone)
 
 
@@ -243,10 +240,15 @@ def _three(kept: object) -> tuple[str, int, str | None]:
 
 
 def _zone(name: str | None) -> tzinfo | None:
+    """The ZoneInfo of this name; None without a name, and on a machine that does not know it."""
+    if name is None:
+        return None
+    from zoneinfo import ZoneInfo
+
     try:
-        return None if name is None else load_zone(name)
-    except InvalidValue:
-        return None  # a machine that does not know the zone still knows the instant, by its offset
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 def _write_decimal(value: Decimal) -> str:
