@@ -45,20 +45,29 @@ class ScheduleDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
 
 
 class ListenerDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Work without an end. `pause` µs between two turns; `everywhere`: in every daemon, else in one of the store."""
+    """Work without an end. `pause` µs between two turns; `everywhere`: in every daemon, else in one of the store.
+
+    A running listener whose definition changes is stopped and started anew; raising `generation` asks for just that.
+    """
 
     work: Work
     pause: int = 10_000
     everywhere: bool = False
+    generation: int = 0
 
 
 class ListenerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What is shown of a listener. `state`: down, starting, up, backing-off, starved, stopping, paused."""
+    """What is shown of a listener. `state`: down, up, backing-off, starved, stopping, paused; `since` that instant.
+
+    `restarts` counts failures; `output` is the end of what a program wrote before its last one. Written when something
+    else than `turns` changed, so that `turns` is as of then.
+    """
 
     state: str = "down"
     restarts: int = 0
     turns: int = 0
     last_error: str | None = None
+    output: str | None = None
     since: int | None = None
 
 

@@ -2,17 +2,17 @@
 
 Pure: `now` (µs, monotonic) is given, nothing waits here. With more listeners than workers:
 - Among those that are ready the one with the fewest turns is next.
-- One that is ready still lets a peer (the same or a shorter pause) go first that has had fewer turns and is only pausing,
-  or has just begun a turn that should be short. So the turns of equal listeners stay within one of each other.
+- One that is ready still lets a peer (the same or a shorter pause) go first that has had fewer turns and is only
+  pausing, or has just begun a turn that should be short. So equal listeners' turns stay within one of each other.
 - A peer whose turns are long is not waited for while it is in its body: one that blocks, blocks only itself.
-- Whoever comes anew starts at the number of turns of its peers, and who was away makes up for SLACK turns at most: it
-  cannot keep the others waiting.
+- Whoever comes anew, or was away, makes up for SLACK turns of its peers at most: it cannot keep them waiting, and those
+  that come shortly after one another are equal soon.
 
 Heaps keep stale entries until they come to the top: an entry is valid while its ticket is the place's.
 """
 
-from collections.abc import Callable
 from heapq import heappop, heappush
+from typing import Protocol
 
 PATIENCE_US = 50_000  # a turn that takes longer is a long one: nobody waits for its end
 STARVED_US = 10_000_000
@@ -20,22 +20,30 @@ SLACK = 10
 _SHORT_PAUSE_US = 1_000_000
 
 
+class Owner(Protocol):
+    """Who takes the turns."""
+
+    def turn(self) -> tuple[int, bool]:
+        """One turn in the body, never raising: the wait (µs) until the next, and whether that is its pause."""
+
+    def left(self) -> None:
+        """The turn that went on when the place was removed has ended."""
+
+    def starve(self) -> None:
+        """It has been ready for STARVED_US and had no turn."""
+
+
 class Place:
-    """One listener's place. `turn` runs one turn in its body: the wait (µs) until the next, and whether it is its pause.
+    """One listener's place."""
 
-    `left` is called when a turn ended after it was removed.
-    """
+    __slots__ = ("began_at", "given", "gone", "owner", "pause", "quick", "ready_at", "ticket")
 
-    __slots__ = ("began_at", "given", "gone", "left", "pause", "quick", "ready_at", "resting", "ticket", "turn")
-
-    def __init__(self, pause: int, turn: Callable[[], tuple[int, bool]], left: Callable[[], None]) -> None:
+    def __init__(self, pause: int, owner: Owner) -> None:
         self.pause = pause
-        self.turn = turn
-        self.left = left
+        self.owner = owner
         self.given = 0  # its turns, as fairness counts them
         self.ready_at = 0
         self.began_at: int | None = None  # in its body since
-        self.resting = False  # it only pauses; False: it failed and stays away longer
         self.quick = True  # its last turn was a short one
         self.gone = False
         self.ticket = 0
@@ -88,7 +96,7 @@ class Rota:
     def add(self, place: Place, now: int) -> None:
         """One more, ready at once."""
         self._groups.setdefault(place.pause, _Group())
-        place.given = self._floor(place, now) or 0
+        place.given = max(0, (self._floor(place, now) or 0) - SLACK)
         self.places.add(place)
         place.ready_at = now
         self._push_ready(place)
@@ -103,7 +111,7 @@ class Rota:
         return place.began_at is None
 
     def take(self, now: int) -> tuple[Place | None, int | None]:
-        """Begin the next turn. When it is nobody's: the instant at which it may be somebody's, None for "not by itself"."""
+        """Begin the next turn. If it is nobody's: the instant at which it may be somebody's, None: not by itself."""
         while self._away and (self._away[0][0] <= now or self._away[0][2].ticket != self._away[0][1]):
             _, ticket, place = heappop(self._away)
             if place.ticket == ticket:
@@ -136,7 +144,6 @@ class Rota:
         if place.gone:
             return
         self._stamp(place)
-        place.resting = resting
         place.ready_at = now + delay
         floor = self._floor(place, now)
         if floor is not None:
@@ -144,11 +151,6 @@ class Rota:
         heappush(self._away, (place.ready_at, place.ticket, place))
         if resting:
             self._push_peer(place)
-
-    @property
-    def busy(self) -> int:
-        """How many are in their bodies, of those that are not gone."""
-        return sum(place.began_at is not None for place in self.places)
 
     def starving(self, now: int) -> tuple[list[Place], int | None]:
         """Those that have been ready for STARVED_US without a turn, and the instant at which to look again."""

@@ -1,13 +1,13 @@
 """The listeners' workers: a fixed number of threads on which functions take their turns.
 
-A thread is started when there is a listener that needs one. Of the idle ones, one at a time watches the clock for the next
-turn (the pauses are over by themselves); the others sleep until they are told. While every listener is in its body, and
-while nobody has to take turns, nothing wakes up. `InlineTurns` runs the same turns in the driver's thread.
+A thread is started when there is a listener that needs one. Of the idle ones, one at a time watches the clock for the
+end of the next pause; the others sleep until they are told. While every listener is in its body nothing wakes up.
+`InlineTurns` runs the same turns in the driver's thread.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mainspring.engine.rota import STARVED_US, Place, Rota
@@ -20,11 +20,11 @@ LEAST_PAUSE_US = 1_000
 class Turns(Protocol):
     """What the supervisor knows of the workers."""
 
-    def add(self, place: Place) -> None:
-        """Let it take turns, from now on."""
+    def add(self, places: Sequence[Place]) -> None:
+        """Let them take turns, from now on; none has one before all are there."""
 
     def remove(self, place: Place) -> bool:
-        """No more turns. False: one is going on, and `place.left` is called when that has ended."""
+        """No more turns. False: one is going on, and its owner's `left` is called when that has ended."""
 
     def run_due(self, now: int) -> int | None:
         """Inline: run what is due; the instant (monotonic) of the next turn."""
@@ -45,9 +45,10 @@ class InlineTurns:
     def __init__(self) -> None:
         self._rota = Rota(1_000_000)  # nobody is kept from a turn: fewest first is all there is to fairness
 
-    def add(self, place: Place) -> None:
+    def add(self, places: Sequence[Place]) -> None:
         """See `Turns`."""
-        self._rota.add(place, 0)
+        for place in places:
+            self._rota.add(place, 0)
 
     def remove(self, place: Place) -> bool:
         """See `Turns`."""
@@ -59,10 +60,10 @@ class InlineTurns:
             place, wanted = self._rota.take(now)
             if place is None:
                 return wanted
-            delay, resting = place.turn()
+            delay, resting = place.owner.turn()
             self._rota.done(place, now, max(delay, LEAST_PAUSE_US), resting=resting)
             if place.gone:
-                place.left()
+                place.owner.left()
 
     def starving(self, now: int) -> tuple[list[Place], int | None]:  # noqa: ARG002  # nobody waits for a worker here
         """See `Turns`."""
@@ -94,19 +95,18 @@ class ThreadTurns:
         self._look_at: int | None = None
         self._ending = False
 
-    def add(self, place: Place) -> None:
+    def add(self, places: Sequence[Place]) -> None:
         """See `Turns`."""
         with self._lock:
-            self._rota.add(place, self._clock.monotonic())
-            if not self._ending and len(self._threads) < min(self._workers, len(self._rota.places)):
-                if self._sleeper is None:
-                    self._sleeper = self._clock.sleeper()
+            for place in places:
+                self._rota.add(place, self._clock.monotonic())
+            if self._sleeper is None and places:
+                self._sleeper = self._clock.sleeper()
+            while not self._ending and len(self._threads) < min(self._workers, len(self._rota.places)):
                 name = f"mainspring-listener-{len(self._threads)}"
-                thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._threads.append(thread)
-                thread.start()
-            else:
-                self._tell()
+                self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+                self._threads[-1].start()
+            self._tell()
 
     def remove(self, place: Place) -> bool:
         """See `Turns`."""
@@ -154,7 +154,7 @@ class ThreadTurns:
                 self._bodies += 1
                 self._lock.release()
                 try:
-                    delay, resting = place.turn()
+                    delay, resting = place.owner.turn()
                 finally:
                     self._lock.acquire()
                     self._bodies -= 1
@@ -171,7 +171,7 @@ class ThreadTurns:
         self._lock.release()
         try:
             if gone:
-                place.left()
+                place.owner.left()
             elif sooner:
                 self._wake()
             if delay == 0:
