@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -196,12 +197,12 @@ def pile_up(store, units):
     """Let one thread each add one of `units`, while the first cannot commit yet; what became of each."""
     store.add([task()], T)  # the lane is there: nothing but the addition needs the lock
     commits = []
-    store._db._writer.set_commit_hook(lambda: bool(commits.append(1)))
+    store._db._writer().set_commit_hook(lambda: bool(commits.append(1)))
     with ThreadPoolExecutor(len(units)) as pool:
         with Gate(store):
             waiting = [pool.submit(store.add, unit, T) for unit in units]
-            while len(store._adder._pending) + store._adder._turn.locked() < len(units):
-                pass  # until all but the leader, who took its own, are in the list
+            while len(store._adder._pending) < len(units) - 1:
+                time.sleep(0)  # until all but the first, which took its own, are in the list
         outcomes = [future.exception() or future.result() for future in waiting]
     return outcomes, len(commits)
 
@@ -225,6 +226,43 @@ def test_the_refusal_of_one_caller_touches_no_other(store):
         else:
             assert [store.get(one.id).run_at for one in outcome] == [T + n, T + n]
     assert store.stats().counts["waiting"] == 2 + 2 * 8
+
+
+def test_an_interrupted_caller_leaves_nobody_waiting(store):
+    store.add([task()], T)
+    adder = store._adder
+    taken = adder._next_units
+    interrupts = iter([KeyboardInterrupt])
+
+    def next_units():
+        units = taken()
+        for error in interrupts:
+            raise error
+        return units
+
+    adder._next_units = next_units
+    with pytest.raises(KeyboardInterrupt):
+        store.add([task()], T)
+    assert store.add([task()], T) == [Added(2)]
+
+
+def test_a_leader_that_is_interrupted_tells_those_whose_units_it_had(store):
+    store.add([task()], T)
+    write = store._adder._write
+    first = threading.Event()
+
+    def interrupted_once(units):
+        if not first.is_set() and len(units) > 1:
+            first.set()
+            raise KeyboardInterrupt
+        write(units)
+
+    store._adder._write = interrupted_once
+    outcomes, _ = pile_up(store, [[task(T + n)] for n in range(6)])
+    store._adder._write = write
+    kinds = sorted(type(outcome).__name__ for outcome in outcomes)
+    assert kinds == ["KeyboardInterrupt", *["StoreError"] * 4, "list"]
+    assert store.add([task()], T)[0].created
 
 
 # ── reading little ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -257,7 +295,7 @@ HOT = {
 
 @pytest.mark.parametrize("statement", HOT.values(), ids=HOT.keys())
 def test_no_hot_statement_looks_at_every_row(store, statement):
-    steps = plan(store._db._writer, *statement)
+    steps = plan(store._db._writer(), *statement)
     assert steps
     for step in steps:
         assert not step.startswith(("SCAN task", "SCAN t ", "SCAN d", "SCAN request", "SCAN attempt")), steps
@@ -265,7 +303,7 @@ def test_no_hot_statement_looks_at_every_row(store, statement):
 
 
 def test_what_waits_is_found_by_lane_and_instant_together(store):
-    searches = [step for step in plan(store._db._writer, *HOT["pick"]) if "task_free" in step]
+    searches = [step for step in plan(store._db._writer(), *HOT["pick"]) if "task_free" in step]
     assert searches == ["SEARCH task USING INDEX task_free (lane=? AND run_at>? AND run_at<?)"]
 
 
@@ -274,14 +312,14 @@ def test_find_looks_at_no_more_than_it_must(store, wanted):
     store.add([task()], T)
     lanes = store.lanes()
     for query in (sqlite_find.unfinished(wanted, lanes), sqlite_find.finished(wanted, lanes, 10)):
-        steps = plan(store._db._writer, query[0], len(query[1]))
+        steps = plan(store._db._writer(), query[0], len(query[1]))
         assert not [step for step in steps if step.startswith("SCAN t") or "SCAN task" in step], steps
 
 
 def test_an_unfinished_key_is_found_by_its_index(store):
     store.add([task()], T)
     query = sqlite_find.unfinished(Filter(key="k"), store.lanes())
-    assert any("task_key (key=?)" in step for step in plan(store._db._writer, query[0], len(query[1])))
+    assert any("task_key (key=?)" in step for step in plan(store._db._writer(), query[0], len(query[1])))
 
 
 # ── several ways in ────────────────────────────────────────────────────────────────────────────────────────────

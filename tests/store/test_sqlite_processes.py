@@ -210,6 +210,18 @@ def test_of_many_successors_one_settles(store, path, dead):
     assert store.get(1).losses == 1
 
 
+def test_what_a_cut_short_join_or_takeover_left_is_removed(store, path):
+    first = store.join(node())
+    for name in ("7.lock", "7.journal"):
+        open(f"{path}-nodes/{name}", "w").close()
+    store.join(node())
+    assert sorted(os.listdir(f"{path}-nodes")) == ["1.journal", "1.lock", "2.journal", "2.lock"]
+    assert store.nodes()[0].alive
+    with closing(SqliteStore(path)) as other:  # whoever says that a node leaves, nothing stays
+        other.leave(first.node)
+    assert sorted(os.listdir(f"{path}-nodes")) == ["2.journal", "2.lock"]
+
+
 # ── forking ────────────────────────────────────────────────────────────────────────────────────────────────────
 def in_child(function):
     """Run `function` in a forked child; whether it returned true there."""
@@ -223,12 +235,25 @@ def in_child(function):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="lists what is open through /proc")
+def test_no_connection_crosses_a_fork(store, path):
+    store.add([task()], T)
+    store.stats()
+    files = {path, f"{path}-wal", f"{path}-shm"}
+
+    def open_files():
+        return {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")} & files
+
+    assert open_files() == files
+    assert in_child(lambda: not open_files())
+
+
 def test_both_sides_of_a_fork_go_on(store):
     store.add([task()], T)
     assert in_child(lambda: store.get(1) and store.add([task()], T)[0].id == 2 and store.close() is None)
     assert store.get(2) is not None
     assert store.add([task()], T)[0].id == 3
-    assert store._db._writer.execute("PRAGMA integrity_check").get == "ok"
+    assert store._db._writer().execute("PRAGMA integrity_check").get == "ok"
 
 
 def test_a_child_has_no_seat_and_leaves_the_parents(store):
@@ -284,6 +309,6 @@ def test_a_fork_beside_busy_threads(store):
         stop.set()
         for thread in threads:
             thread.join()
-    assert store._db._writer.execute("PRAGMA integrity_check").get == "ok"
+    assert store._db._writer().execute("PRAGMA integrity_check").get == "ok"
     waiting = store.stats().counts["waiting"]
     assert waiting == store._db.look("SELECT max(id) FROM task")

@@ -6,11 +6,15 @@ A step is SQL text; it is never edited once released, a change is a further step
 
 # ruff: noqa: S608 - the text is made of constants
 
+import time
+from contextlib import nullcontext
+
 import apsw
 
 from mainspring.errors import NewerStore, NotAStore, StoreError, StoreNotFound
 from mainspring.store.sqlite_sql import FIRED
 
+_TRIES, _PAUSE = 3_000, 0.01  # half a minute
 APPLICATION_ID = 0x4D535052  # "MSPR"
 
 # Columns in an order that keeps a pending row small: what is NULL or 0 costs its byte in the row's head alone.
@@ -77,9 +81,10 @@ def bring_up(con: apsw.Connection, path: str, *, create: bool, steps: tuple[str,
 
 
 def _is_behind(con: apsw.Connection, path: str, create: bool, steps: tuple[str, ...]) -> bool:
-    owner, version = _pragma(con, "application_id"), _pragma(con, "user_version")
-    if owner != APPLICATION_ID:
+    with con if not con.in_transaction else nullcontext():  # one look: another process may be making it
+        owner, version = _pragma(con, "application_id"), _pragma(con, "user_version")
         tables = con.execute("SELECT count(*) FROM sqlite_schema").get
+    if owner != APPLICATION_ID:
         if owner or version or tables:
             raise NotAStore(
                 f"{path} is a SQLite database of something else ({tables} tables, application id {owner}); "
@@ -96,8 +101,19 @@ def _is_behind(con: apsw.Connection, path: str, create: bool, steps: tuple[str, 
 
 
 def _use_wal(con: apsw.Connection, path: str) -> None:
-    """Write-ahead logging is a property of the file: set once, when the store is made."""
-    mode = con.execute("PRAGMA journal_mode = WAL").get
+    """Write-ahead logging is a property of the file: set once, when the store is made.
+
+    SQLite refuses at once, without waiting, when two processes do it together; so this waits and tries again.
+    """
+    mode, tries = "", _TRIES
+    while not mode:
+        try:
+            mode = con.execute("PRAGMA journal_mode = WAL").get
+        except apsw.BusyError:
+            tries -= 1
+            if not tries:
+                raise
+            time.sleep(_PAUSE)
     if mode != "wal":
         raise StoreError(f"{path} lies on a file system where processes cannot share memory: choose another path")
 

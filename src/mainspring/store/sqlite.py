@@ -171,10 +171,10 @@ class SqliteStore:
         lanes = self.lanes()
         ids = self._ids(sqlite_find.unfinished(wanted, lanes))
         ids += self._ids(sqlite_find.finished(wanted, lanes, wanted.limit - len(ids)))
-        return _tasks.decode(_text(self._db.look(sql.ROWS_BY_ID, (_json(ids),)))) if ids else []
+        return _tasks.decode(_text(self._db.browse(sql.ROWS_BY_ID, (_json(ids),)))) if ids else []
 
     def _ids(self, query: sqlite_find.Query | None) -> list[int]:
-        return [] if query is None else _numbers.decode(_text(self._db.look(*query)))
+        return [] if query is None else _numbers.decode(_text(self._db.browse(*query)))
 
     def attempts(self, task: int) -> list[AttemptRow]:
         return _attempts.decode(_text(self._db.look(sql.ATTEMPTS, (task,))))
@@ -184,12 +184,12 @@ class SqliteStore:
         return None if text is None else _text(text)
 
     def stats(self) -> Stats:
-        counts = _numbers.decode(_text(self._db.look(sql.COUNTS)))
-        lateness = _numbers.decode(_text(self._db.look(sql.LATENESS)))
+        counts = _numbers.decode(_text(self._db.browse(sql.COUNTS)))
+        lateness = _numbers.decode(_text(self._db.browse(sql.LATENESS)))
         return Stats(dict(zip(STATES, counts, strict=True)), lateness)
 
     def waiting(self, lanes: Sequence[int]) -> int:
-        return _int(self._db.look(sql.WAITING, (_json(lanes),))) or 0
+        return _int(self._db.browse(sql.WAITING, (_json(lanes),))) or 0
 
     # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────
     def join(self, node: NewNode) -> SqliteSeat:
@@ -202,6 +202,7 @@ class SqliteStore:
             # another's, who takes them over.
             seat = SqliteSeat(self._folder, con.execute("SELECT max(id) FROM node").get)
             self._seats[seat.node] = seat
+            sqlite_nodes.forget_all_but(self._folder, _numbers.decode(con.execute(sql.NODE_IDS).get))
         self._wake.send(["nodes"])
         return seat
 
@@ -211,8 +212,12 @@ class SqliteStore:
 
     def leave(self, node: int) -> None:
         with self._db.write(durable=False) as con:
-            _, news = clear_node(con, node, {}, None)
-        self._give_up(node)
+            left, news = clear_node(con, node, {}, None)
+        if left is not None:
+            sqlite_nodes.forget(self._folder, node)
+        seat = self._seats.pop(node, None)
+        if seat is not None:
+            seat.drop()
         self._wake.send(news)
 
     def nodes(self) -> list[NodeRow]:
@@ -252,12 +257,6 @@ class SqliteStore:
         No part of the port. A hint: look at `nodes` then. The caller closes it.
         """
         return sqlite_nodes.death_fd(node.host, node.pid)
-
-    def _give_up(self, node: int) -> None:
-        seat = self._seats.pop(node, None)
-        if seat is not None:
-            sqlite_nodes.forget(self._folder, node)
-            seat.drop()
 
     # ── schedules and listeners ────────────────────────────────────────────────────────────────────────────
     def put(self, standing: Standing) -> bool:

@@ -1,8 +1,8 @@
 """Adding tasks: all or none for each caller, one fsync for all callers that come at once.
 
-A caller puts its unit in a list and queues for the turn; whoever gets it commits every unit that is in the list by
-then. So one thread alone waits for nobody, and eight of them share commits. Units with keys are decided before
-anything of theirs is written: a refusal has nothing to undo.
+A caller puts its unit in a list. Who finds nobody committing does it, with every unit that is in the list by then, and
+hands on to the first of those that came meanwhile. So one thread alone waits for nobody, and eight of them share
+commits. Units with keys are decided before anything of theirs is written: a refusal has nothing to undo.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,6 +40,8 @@ class Unit:
             (ids[lane], new.run_at, now, new.name, new.options, new.payload, new.key, new.expires_at, new.schedule)
             for lane, new in zip(lanes, tasks, strict=True)
         ]
+        self.turn = Lock()  # held until the unit is settled, or its caller is the next to commit
+        self.turn.acquire()
         self.settled = False
         self.added: list[Added] = []
         self.replaced = False
@@ -57,23 +59,31 @@ class Adder:
     def __init__(self, connections: Connections, tell: Callable[[list[str]], None]) -> None:
         self._connections = connections
         self._tell = tell
-        self.after_fork_in_child()
+        self._pending: list[Unit] = []
+        self._leader: Unit | None = None  # whose caller commits, or has been told to
+        self._gate = Lock()
 
     def add(self, unit: Unit) -> list[Added]:
         """Commit the unit, alone or with others; what became of each of its tasks."""
-        with self._gate:
-            self._pending.append(unit)
-        with self._turn:
+        units: list[Unit] = []
+        try:
+            with self._gate:
+                self._pending.append(unit)
+                self._leader = self._leader or unit
+            if self._leader is not unit:
+                unit.turn.acquire()
             while not unit.settled:
-                self._commit(self._next_units())
+                units = self._next_units()
+                self._commit(units)
+        finally:
+            self._go(unit, units)
         if unit.error is not None:
             raise unit.error
         return unit.added
 
     def after_fork_in_child(self) -> None:
         """In a forked child nobody is in the queue: those who were are threads of the parent."""
-        self._gate, self._turn = Lock(), Lock()
-        self._pending: list[Unit] = []
+        self._pending, self._leader, self._gate = [], None, Lock()
 
     def _next_units(self) -> list[Unit]:
         with self._gate:
@@ -86,23 +96,30 @@ class Adder:
             units, self._pending = self._pending[:count], self._pending[count:]
             return units
 
+    def _go(self, unit: Unit, units: list[Unit]) -> None:
+        """Leave nobody waiting behind, also when the caller was interrupted; `units`: what it took upon itself."""
+        _settle([one for one in units if not one.settled], StoreError("adding was interrupted: look what was kept"))
+        with self._gate:
+            if unit in self._pending:
+                self._pending.remove(unit)
+            if self._leader is unit:
+                self._leader = self._pending[0] if self._pending else None
+                if self._leader is not None:
+                    self._leader.turn.release()
+
     def _commit(self, units: list[Unit]) -> None:
         try:
             self._write(units)
         except BaseException as error:
             if isinstance(error, StoreError) and isinstance(error.__cause__, apsw.IOError | apsw.BusyError):
-                for unit in units:
-                    unit.error, unit.settled = error, True
+                _settle(units, error)
             elif len(units) > 1 and isinstance(error, Exception):
                 for unit in units:  # one of them does not fit: each for itself
                     self._commit([unit])
+            elif isinstance(error, MainspringError):
+                _settle(units, error)
             else:
-                interrupted = StoreError(f"adding was interrupted ({error!r}): look whether it was kept")
-                for unit in units:
-                    unit.error = error if isinstance(error, MainspringError) else interrupted
-                    unit.settled = True
-                if not isinstance(error, Exception):
-                    raise
+                raise
 
     def _write(self, units: list[Unit]) -> None:
         for unit in units:
@@ -120,9 +137,17 @@ class Adder:
                         insert_keyed(con, unit)
                     except MainspringError as refusal:
                         unit.error = refusal
-        for unit in units:
-            unit.settled = True
+        _settle(units)
         self._tell([text for unit in units if unit.error is None for text in unit.news()])
+
+
+def _settle(units: Sequence[Unit], error: MainspringError | None = None) -> None:
+    """Let the callers go, each with its own outcome or all with the same error."""
+    for unit in units:
+        unit.error = error or unit.error
+        unit.settled = True
+        if unit.turn.locked():
+            unit.turn.release()
 
 
 def insert_unit(con: apsw.Connection, unit: Unit) -> None:

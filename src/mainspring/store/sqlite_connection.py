@@ -1,4 +1,4 @@
-"""The connections of a SQLite store: one that writes, one that looks, one that keeps the log short.
+"""The connections of a SQLite store: one that writes, two that look, one that keeps the log short.
 
 Nothing but SQLite may open, copy or lock the database file, its `-wal` and its `-shm` in a process that has a
 connection: POSIX locks belong to the process, and closing any descriptor of the file drops them all.
@@ -8,7 +8,7 @@ would inherit SQLite's own account of locks that it does not hold.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 
 import apsw
@@ -27,6 +27,14 @@ _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
 _CREATE = _READ_WRITE | apsw.SQLITE_OPEN_CREATE
 
 
+class _Slot:
+    """A connection that is opened when it is first needed, and the lock of whoever uses it."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.con: apsw.Connection | None = None
+
+
 class Connections:
     """All access to the file at `path`. Every apsw error leaves here as a `StoreError` that says what to do."""
 
@@ -35,11 +43,13 @@ class Connections:
         self._busy_ms = busy_ms
         self._closed = False
         self._doubt = False  # after an I/O error: nothing is written or read before `_mend`
-        self._writer: apsw.Connection | None = None
-        self._reader: apsw.Connection | None = None
-        self._keeper: apsw.Connection | None = None
+        self._writing = _Slot()
+        self._looking = _Slot()  # for what must be quick
+        self._browsing = _Slot()  # for what may take its time
+        self._keeping = _Slot()
+        self._slots = (self._writing, self._looking, self._browsing, self._keeping)  # locks are taken in this order
         self._durable: bool | None = None  # what the writer's `synchronous` is set to
-        self._renew_locks()
+        self._written = self._kept = 0  # pages that the writer has written, and had when the log was last copied
         with self._told():
             self._begin(create)
 
@@ -47,8 +57,8 @@ class Connections:
     @contextmanager
     def write(self, *, durable: bool) -> Iterator[apsw.Connection]:
         """One write transaction: committed at the end, rolled back when the block raises. `durable`: with fsync."""
-        with self._writing, self._told():
-            con = self._writer_now()
+        with self._writing.lock, self._told():
+            con = self._writer()
             if self._durable is not durable:
                 con.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
                 self._durable = durable
@@ -56,6 +66,7 @@ class Connections:
             try:
                 yield con
                 con.execute("COMMIT")
+                self._written = con.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0]
             except BaseException:
                 if con.in_transaction:
                     with suppress(apsw.Error):  # what went wrong first is what is told
@@ -64,62 +75,73 @@ class Connections:
 
     def look(self, statement: str, values: Sequence[Value] = ()) -> object:
         """The one row of a statement (its value, when the row has one), as it is committed now; None without a row."""
+        return self._read(self._looking, statement, values)
+
+    def browse(self, statement: str, values: Sequence[Value] = ()) -> object:
+        """The same for statements that may read much: nobody who looks waits for them."""
+        return self._read(self._browsing, statement, values)
+
+    def _read(self, slot: _Slot, statement: str, values: Sequence[Value]) -> object:
         if self._doubt:
-            with self._writing, self._told():
-                self._writer_now()
-        with self._reading, self._told():
-            if self._reader is None:
-                self._reader = self._connect(_READ_WRITE)
-                self._reader.execute("PRAGMA query_only = 1")
-            return self._reader.execute(statement, values).get
+            with self._writing.lock, self._told():
+                self._writer()
+        with slot.lock, self._told():
+            if slot.con is None:
+                slot.con = self._connect(_READ_WRITE)
+                slot.con.execute("PRAGMA query_only = 1")
+            return slot.con.execute(statement, values).get
 
     def keep_log_short(self, pages: int = _LOG_PAGES) -> None:
         """Copy the log into the file when it has grown by `pages`; whoever else reads or writes is not held up."""
-        if self._written() < pages or not self._keeping.acquire(blocking=False):
+        slot = self._keeping
+        if 0 <= self._written - self._kept < pages or not slot.lock.acquire(blocking=False):
             return
         try:
             with self._told():
-                if self._keeper is None:
-                    self._keeper = self._connect(_READ_WRITE)
-                self._written(reset=True)
-                self._keeper.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if slot.con is None:
+                    slot.con = self._connect(_READ_WRITE)
+                self._kept = self._written
+                slot.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         finally:
-            self._keeping.release()
+            slot.lock.release()
 
     def close(self) -> None:
         """Let go of the file. The last one out leaves it without a log. Closing twice is fine."""
-        with self._writing, self._reading, self._keeping:
+        with self._all():
             if self._closed:
                 return
             self._closed = True
-            if self._writer is not None and not self._doubt:
+            con = self._writing.con
+            if con is not None and not self._doubt:
                 with suppress(apsw.Error):  # others are at work: they will do it
-                    self._writer.set_busy_timeout(0)
-                    self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                    self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+                    con.set_busy_timeout(0)
+                    con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             self._close_all()
 
     # ── forking ────────────────────────────────────────────────────────────────────────────────────────────
     def before_fork(self) -> None:
         """Wait until nobody uses a connection, and close them all."""
-        self._writing.acquire()
-        self._reading.acquire()
-        self._keeping.acquire()
+        for slot in self._slots:
+            slot.lock.acquire()
         self._close_all()
 
     def after_fork(self) -> None:
         """In the parent: go on."""
-        self._keeping.release()
-        self._reading.release()
-        self._writing.release()
+        for slot in reversed(self._slots):
+            slot.lock.release()
 
     def after_fork_in_child(self) -> None:
         """In the child: the same, with locks that no thread of the parent waits for."""
-        self._renew_locks()
+        for slot in self._slots:
+            slot.lock = Lock()
 
-    def _renew_locks(self) -> None:
-        # Taken in this order. The order of names is the order of importance: writing, reading, keeping.
-        self._writing, self._reading, self._keeping = Lock(), Lock(), Lock()
+    @contextmanager
+    def _all(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for slot in self._slots:
+                stack.enter_context(slot.lock)
+            yield
 
     # ── opening ────────────────────────────────────────────────────────────────────────────────────────────
     def _begin(self, create: bool) -> None:
@@ -133,7 +155,7 @@ class Connections:
         except BaseException:
             con.close()
             raise
-        self._writer = con
+        self._writing.con = con
 
     def _connect(self, flags: int) -> apsw.Connection:
         if self._closed:
@@ -147,14 +169,13 @@ class Connections:
         con.execute("PRAGMA user_version")  # a connection that never read knows of no log, and would not shorten it
         return con
 
-    def _writer_now(self) -> apsw.Connection:
+    def _writer(self) -> apsw.Connection:
+        """The connection to write with, for whoever has its lock; after an I/O error once all is well again."""
         if self._doubt:
-            with self._reading, self._keeping:
-                self._close_all()
             self._mend()
-        if self._writer is None:
-            self._writer = self._connect(_READ_WRITE)
-        return self._writer
+        if self._writing.con is None:
+            self._writing.con = self._connect(_READ_WRITE)
+        return self._writing.con
 
     def _mend(self) -> None:
         """After an I/O error: look the file over, and bring all that is in the log safely into it.
@@ -162,6 +183,10 @@ class Connections:
         A failed fsync is reported once; a second one may succeed without having written anything. So the log is not
         trusted any more: a checkpoint writes its pages afresh and syncs them.
         """
+        with ExitStack() as others:
+            for slot in self._slots[1:]:
+                others.enter_context(slot.lock)
+            self._close_all()
         con = self._connect(_READ_WRITE)
         size = con.pragma("page_count") * con.pragma("page_size")
         checked = con.execute("PRAGMA quick_check(1)").get if size <= _CHECKED else "ok"
@@ -170,23 +195,16 @@ class Connections:
             raise apsw.CorruptError(str(checked))
         con.execute("PRAGMA synchronous = FULL")
         con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._writer, self._durable, self._doubt = con, True, False
+        self._writing.con, self._durable, self._doubt = con, True, False
 
     def _close_all(self) -> None:
-        for con in (self._keeper, self._reader, self._writer):
+        for slot in reversed(self._slots):
+            con, slot.con = slot.con, None
             if con is not None:
                 with suppress(apsw.Error):  # its file may be what is broken
                     con.close()
-        self._writer = self._reader = self._keeper = self._durable = None
-
-    def _written(self, *, reset: bool = False) -> int:
-        """Pages that the writer wrote since the last reset."""
-        writer = self._writer
-        if writer is None:
-            return 0
-        with suppress(apsw.Error):
-            return writer.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, reset)[0]
-        return 0
+        self._durable = None
+        self._written = self._kept = 0
 
     # ── telling ────────────────────────────────────────────────────────────────────────────────────────────
     @contextmanager

@@ -39,7 +39,7 @@ class SqliteSeat:
     def __init__(self, folder: str, node: int) -> None:
         """Take the seat: nobody knows the number yet, for its row is not committed."""
         self.node = node
-        self._fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(self._fd, wait=True)  # only somebody who looks could have it, for an instant
             with suppress(FileNotFoundError):  # of a join that was never committed
@@ -69,7 +69,7 @@ class SqliteSeat:
 def is_alive(folder: str, node: int) -> bool:
     """Whether somebody holds the node's lock."""
     try:
-        fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(_path(folder, node, "lock"), os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
@@ -86,7 +86,7 @@ def is_alive(folder: str, node: int) -> bool:
 def claimed(folder: str, node: int) -> Iterator[bool]:
     """Hold a dead node's lock, so that only one successor settles what it left; False while anybody else has it."""
     try:
-        fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(_path(folder, node, "lock"), os.O_RDWR)
     except FileNotFoundError:  # it left, or somebody cleared the directory: the rows decide
         yield True
         return
@@ -135,6 +135,15 @@ def forget(folder: str, node: int) -> None:
     for suffix in ("journal", "lock"):
         with suppress(OSError):
             os.unlink(_path(folder, node, suffix))
+
+
+def forget_all_but(folder: str, nodes: list[int]) -> None:
+    """Remove what is left of joins and takeovers that were cut short. For whoever has the write lock."""
+    for name in os.listdir(folder):
+        number, _, suffix = name.partition(".")
+        if suffix in ("lock", "journal") and number.isdecimal() and int(number) not in nodes:
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))
 
 
 def death_fd(host: str, pid: int) -> int | None:

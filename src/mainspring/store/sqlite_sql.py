@@ -122,6 +122,7 @@ RAISE_TOKEN = "UPDATE meta SET value = (value / 16777216 + 1) * 16777216 WHERE k
 NODES = """
 SELECT json_group_array(json_array(id, host, pid, version, workers, started_at, app, json(unknown)) ORDER BY id)
 FROM node"""
+NODE_IDS = "SELECT json_group_array(id) FROM node"
 REPORT = "UPDATE node SET unknown = ?2 WHERE id = ?1"
 DROP_NODE = "DELETE FROM node WHERE id = ? RETURNING id"
 HELD = """

@@ -99,7 +99,7 @@ class Wake:
             return path
         with self._lock:
             if self._handle is None:
-                self._handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
             return f"/proc/self/fd/{self._handle}/{name}"
 
 
