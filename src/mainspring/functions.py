@@ -65,7 +65,7 @@ class TaskFunction(Generic[P, R]):
     """What `@daemon.task` makes of a function. Calling it calls the function, here and now."""
 
     def __init__(self, client: "Client", function: Callable[P, R]) -> None:
-        self.__wrapped__ = function
+        self.function = self.__wrapped__ = function
         self.__module__ = function.__module__
         self.__name__ = getattr(function, "__name__", "")
         self.__qualname__ = getattr(function, "__qualname__", "")

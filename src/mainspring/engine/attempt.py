@@ -111,6 +111,7 @@ class Attempt:
         self._recorder.arm()
         settlement = self._programs.attempt(held, slot) if held.lane.kind is Kind.PROGRAM else self._call(held, slot)
         if not slot.settled:
+            slot.settled = True  # before it is put: what has ended is not marked as running any more
             self._recorder.put(settlement)
         self._tune(max(0, self._clock.now() - now))
 

@@ -61,6 +61,7 @@ class Claimer:
         self._unknown: list[int] = []
         self._hold_off: dict[int, int] = {}
         self._look_at: int | None = 0
+        self._room = False
         self._safety_at = 0
         self._until = 0
         self.alone = True  # no other daemon on this store
@@ -79,8 +80,8 @@ class Claimer:
                     self._look_at = at
 
     def room_again(self) -> None:
-        """The pool has room: look at once."""
-        self._look_at = 0
+        """The pool has room: look at once. Called on a worker's thread; the step takes the flag."""
+        self._room = True
 
     def hold_off(self, task: int, now: int) -> None:
         """Leave this task to whoever asked for it, for a second."""
@@ -96,6 +97,9 @@ class Claimer:
         """Reserve if it is time; the instant of the next look."""
         if self.paused:
             return None
+        if self._room:
+            self._room = False
+            self._look_at = now
         safety = now >= self._safety_at
         if safety or (self._look_at is not None and now >= self._look_at):
             expected = self._look_at is not None and now >= self._look_at
@@ -124,9 +128,10 @@ class Claimer:
         following = self._store.next_due(self._able)
         if following is None:
             self._look_at = None
-        elif following <= self._until:  # more than there was room for: look when there is some, or what is ahead of it
+        elif following <= self._until:  # more than there was room for: look when there is some, or for what is ahead
             self._pool.hungry = True
-            self._look_at = self._until - LEAD_US
+            # the workers may have made room before they could know that they should tell
+            self._look_at = now if self._pool.roomy() else self._until - LEAD_US
         else:
             self._look_at = following - LEAD_US
         return got

@@ -113,6 +113,10 @@ class _Base:
         """See `Pool`."""
         return max(0, self.capacity() + self.free() - len(self.ready))
 
+    def roomy(self) -> bool:
+        """Is it time to look for more?"""
+        return len(self.ready) <= self.capacity() // 2
+
     def free(self) -> int:
         """How many workers run nothing."""
         return len(self.slots) - self.busy()
@@ -135,7 +139,7 @@ class _Base:
     def _next(self) -> Held | None:
         """Take the next task; with the lock held."""
         held = None if self._stopping else self.ready.pop()
-        if self.hungry and len(self.ready) <= self.capacity() // 2:
+        if self.hungry and self.roomy():
             self.hungry = False
             self._freed()
         return held

@@ -77,13 +77,14 @@ class Recorder:
         self._mark(now)
         pending = self._pending
         while pending:
-            batch = [pending[index] for index in range(min(len(pending), BATCH))]
+            taken = [pending[index] for index in range(min(len(pending), BATCH))]
+            batch = _without_marks_of_ended(taken)
             try:
                 refused = self._store.record(batch, durable=any(one.durable for one in batch))
             except StoreError as error:
                 log.error("%d outcomes are kept and written again: %s", len(pending), error)  # noqa: TRY400
                 return now + _RETRY_US
-            for _ in batch:
+            for _ in taken:
                 pending.popleft()
             self._tell(batch, refused)
         self.settled()
@@ -116,9 +117,17 @@ class Recorder:
 
     def _tell(self, batch: Sequence[Settlement], refused: Sequence[int]) -> None:
         lost = set(refused)
-        self.refused += len(lost)
         for settlement in batch:
             if settlement.id in lost:
+                if settlement.keep:
+                    continue  # a mark that crossed the end of its task: the end is what counts
+                self.refused += 1
                 log.warning("task %s: the outcome came too late, its reservation was lost", settlement.id)
             elif self._events.wanted:
                 self._events.settled(settlement)
+
+
+def _without_marks_of_ended(taken: Sequence[Settlement]) -> list[Settlement]:
+    """Drop "it runs" where the end of the same attempt is in the batch: the end says all of it, and comes last."""
+    ended = {(one.id, one.token) for one in taken if not one.keep}
+    return [one for one in taken if not one.keep or (one.id, one.token) not in ended]

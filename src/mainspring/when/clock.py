@@ -94,8 +94,8 @@ class SelectSleeper:
         bell = self._inbox.fileno()
         ready, _, _ = select.select([bell, *self._watched], (), (), timeout)
         if bell in ready:
-            self._rung = False
             self._inbox.recv(64)
+            self._rung = False  # after the read: see TimerSleeper
 
     def wake(self) -> None:
         """See `Sleeper`."""
@@ -167,8 +167,10 @@ class TimerSleeper:
             self._arm(until)
         for fd, _ in self._epoll.poll():
             if fd == self._bell:
-                self._rung = False
+                # in this order: a wake between the two is skipped, and this sleep is ending anyway; the other way
+                # round the read would swallow its ring and leave the flag up, and no later wake would ring at all
                 os.eventfd_read(self._bell)
+                self._rung = False
             elif fd == self._timer:
                 self._armed = None
                 try:
