@@ -15,6 +15,8 @@ Names are loaded on first use, so that `import mainspring` stays quick.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mainspring.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from mainspring.app import Daemon
     from mainspring.errors import (
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from mainspring.tasks.state import State
     from mainspring.when.every import Every
 
-__version__ = "0.1.0.dev0"
 
 _HOMES = {
     "mainspring.app": ("Daemon",),

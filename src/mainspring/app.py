@@ -112,7 +112,7 @@ class Daemon(Client):
         expires: Duration | None = ...,
         delivery: Delivery = ...,
     ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
-    def task(
+    def task(  # type: ignore[misc]  # it takes all that those above do, which mypy does not see
         self,
         function: Callable[..., object] | None = None,
         /,
@@ -169,7 +169,7 @@ class Daemon(Client):
     def listener(
         self, *, name: str | None = ..., pause: Duration = ..., everywhere: bool = ...
     ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
-    def listener(
+    def listener(  # type: ignore[misc]  # likewise
         self,
         function: Callable[..., object] | None = None,
         /,
@@ -219,6 +219,7 @@ class Daemon(Client):
         """Take part in the work of the store, in the background. Starting twice is an error."""
         from mainspring.engine.engine import Engine, Plan
         from mainspring.lifecycle import programs_allowed
+        from mainspring.version import __version__
 
         with self._life:
             if self._engine is not None:
@@ -233,6 +234,7 @@ class Daemon(Client):
                 retention=settings.retention,
                 grace=settings.grace,
                 app=self.name,
+                version=__version__,
             )
             self._reconcile()
             self._engine = Engine(

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from mainspring.engine.definitions import status_of
+from mainspring.engine.definitions import listener_of, status_of
 from mainspring.store.protocol import Store
-from mainspring.store.rows import NodeRow
+from mainspring.store.rows import NodeRow, Standing
 from mainspring.tasks.state import State
 from mainspring.when.instants import isoformat
 
@@ -71,6 +71,7 @@ class Status(msgspec.Struct, frozen=True):
 def read_status(store: Store) -> Status:
     """The status as it is now."""
     nodes = [node for node in store.nodes() if node.alive]
+    living = {node.id for node in nodes}
     stats = store.stats()
     standings = store.standings()
     paused = store.paused()
@@ -82,7 +83,7 @@ def read_status(store: Store) -> Status:
         ],
         workers=Workers(sum(node.workers for node in nodes), sum(node.busy for node in nodes)),
         listeners=[
-            ListenerLine(one.name, "paused" if one.paused else status.state, status.restarts, status.last_error)
+            ListenerLine(one.name, _listener_state(one, living), status.restarts, status.last_error)
             for one in standings
             if one.kind == "listener"
             for status in (status_of(one),)
@@ -97,6 +98,14 @@ def read_status(store: Store) -> Status:
         paused=sorted("*" if queue is None else queue for queue in paused),
         lateness_ms=percentiles(stats.lateness),
     )
+
+
+def _listener_state(standing: Standing, living: set[int]) -> str:
+    """The stored word, unless nobody is there who could have said it."""
+    if standing.paused:
+        return "paused"
+    here = bool(living) if listener_of(standing).everywhere else standing.holder in living
+    return status_of(standing).state if here else "down"
 
 
 def unresolved(store: Store, nodes: list[NodeRow]) -> int:

@@ -5,6 +5,8 @@ neighbours, history) and `recorder` (outcomes). With a virtual clock, or inline,
 """
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Mapping
 
@@ -48,6 +50,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     retention: int = 7 * 86_400_000_000
     grace: int = 20_000_000
     app: str | None = None
+    version: str = ""
 
 
 class Desk:
@@ -83,9 +86,6 @@ class Engine:
         plan: Plan,
         driver: ManualDriver | None = None,
     ) -> None:
-        from mainspring import __version__
-        from mainspring.engine.host import host_name, process_id
-
         self.store = store
         self.plan = plan
         self.clock = clock
@@ -94,9 +94,9 @@ class Engine:
         self._hurry = threading.Event()
         self.seat = store.join(
             NewNode(
-                host=host_name(),
-                pid=process_id(),
-                version=__version__,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=plan.version,
                 workers=plan.workers,
                 started_at=clock.now(),
                 app=plan.app,
@@ -144,7 +144,8 @@ class Engine:
             loop=self._desk_loop,
             registry=registry,
             coroutines=self._attempt.coroutines,
-            programs=self.program_attempts,
+            programs=self.program_attempts.programs,
+            allowed=plan.programs,
             events=events,
             workers=plan.listener_workers,
             manual=driver is not None,

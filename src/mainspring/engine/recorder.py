@@ -116,15 +116,17 @@ class Recorder:
                 slot.marked = True
 
     def _tell(self, batch: Sequence[Settlement], refused: Sequence[int]) -> None:
-        lost = set(refused)
-        for settlement in batch:
-            if settlement.id in lost:
-                if settlement.keep:
-                    continue  # a mark that crossed the end of its task: the end is what counts
-                self.refused += 1
-                log.warning("task %s: the outcome came too late, its reservation was lost", settlement.id)
-            elif self._events.wanted:
-                self._events.settled(settlement)
+        # a mark that was refused only crossed the end of its task: the end is what counts
+        lost = {one.id for one in batch if not one.keep}.intersection(refused)
+        if lost:
+            self.refused += len(lost)
+            some = ", ".join(map(str, sorted(lost)[:10]))
+            log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(lost), some)
+        if self._events.wanted:
+            unwritten = set(refused)
+            for settlement in batch:
+                if settlement.id not in unwritten:
+                    self._events.settled(settlement)
 
 
 def _without_marks_of_ended(taken: Sequence[Settlement]) -> list[Settlement]:

@@ -49,12 +49,12 @@ class Timeline:
                 heapq.heappush(self._heap, (held.run_at, held.id, held))
             return bool(self._heap) and (before is None or self._heap[0][0] < before)
 
-    def due(self, now: int) -> list[Held]:
-        """Take what has come due out of the heap, in order. It stays in `held` until a worker takes it."""
+    def due(self, now: int, limit: int) -> list[Held]:
+        """Take at most `limit` that have come due out of the heap, in order. They stay in `held` until a worker takes them."""
         out: list[Held] = []
         with self._lock:
             heap = self._heap
-            while heap and heap[0][0] <= now:
+            while heap and heap[0][0] <= now and len(out) < limit:
                 _, task, held = heapq.heappop(heap)
                 if self.held.get(task) is held:
                     out.append(held)

@@ -1,9 +1,12 @@
 """An exception as text, whatever it is: one whose `str` raises, one without end, one that was raised ten thousand deep."""
 
+import os
 import traceback
+from types import TracebackType
 
 import msgspec
 
+_HERE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 _LONGEST = 64 * 1024
 
 
@@ -32,10 +35,18 @@ def describe(error: BaseException) -> Problem:
     except BaseException:  # noqa: BLE001  # a body's exception class may do anything
         message = "(its text cannot be printed: str() of it raised)"
     try:
-        text = "".join(traceback.format_exception(error, limit=-30))
+        text = "".join(traceback.format_exception(type(error), error, _own_frames(error), limit=-30))
     except BaseException:  # noqa: BLE001  # likewise: circular causes, broken __repr__, no stack left
         text = "(its traceback cannot be printed)"
     return Problem(_clean(name), _clean(message), _clean(text))
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """The traceback from the task's own code on: how the daemon called it says nothing to its author."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        trace = trace.tb_next
+    return trace or error.__traceback__
 
 
 def _clean(text: str) -> str:
