@@ -296,7 +296,14 @@ class Daemon(Client):
             self._driver.settle()
             return drained(self)
         wait = None if timeout is None else parse_duration(timeout)
-        return self._waiting.until(lambda: drained(self) or None, wait) is not None
+
+        def look() -> bool | None:
+            engine = self._engine
+            if engine is not None:
+                engine.await_quiet(wait)  # what this process knows is told at once; the store is asked only then
+            return drained(self) or None
+
+        return self._waiting.until(look, wait) is not None
 
     def __enter__(self) -> Self:
         if self._engine is None:

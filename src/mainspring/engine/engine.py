@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -92,6 +92,7 @@ class Engine:
         self._driver = driver
         self._stopped = False
         self._hurry = threading.Event()
+        self._quiet = threading.Condition()
         self.seat = store.join(
             NewNode(
                 host=socket.gethostname(),
@@ -151,7 +152,7 @@ class Engine:
             manual=driver is not None,
         )
         self.recorder.settled = self._settled
-        self._waiters: set[Callable[[], None]] = set()
+        self.recorder.gathers = driver is None
 
     # ── making ─────────────────────────────────────────────────────────────────────────────────────────────
     def _loops(self) -> tuple[ThreadLoop | ManualLoop, ThreadLoop | ManualLoop, ThreadLoop | ManualLoop]:
@@ -192,7 +193,10 @@ class Engine:
         pool.typical_us += (took - pool.typical_us) * 0.02
 
     def _settled(self) -> None:
+        """The recorder has written what there was."""
         self.seat.journal.busy = self.pool.busy()
+        with self._quiet:
+            self._quiet.notify_all()
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     def start(self) -> None:
@@ -254,6 +258,7 @@ class Engine:
 
     def _leave(self) -> None:
         try:
+            self.recorder.gathers = False
             self.recorder.step(self.clock.now())
             self.store.leave(self.node)
         except StoreError:
@@ -266,11 +271,14 @@ class Engine:
     @property
     def quiet(self) -> bool:
         """Nothing is due, runs, or waits to be written, as far as this node knows."""
-        now = self.clock.now()
+        if self.recorder.waiting or len(self.pool.ready):
+            return False
+        if any(slot.held is not None and not slot.settled for slot in self.pool.slots):
+            return False
         following = self.timeline.next()
-        return (
-            not self.pool.busy()
-            and not len(self.pool.ready)
-            and not self.recorder.waiting
-            and (following is None or following > now)
-        )
+        return following is None or following > self.clock.now()
+
+    def await_quiet(self, timeout_us: int | None) -> bool:
+        """Wait until this node is quiet; False when the time was over first."""
+        with self._quiet:
+            return self._quiet.wait_for(lambda: self.quiet, None if timeout_us is None else timeout_us / 1e6)

@@ -23,6 +23,9 @@ log = logging.getLogger("mainspring")
 MARK_US = 50_000
 OUTPUT_US = 250_000
 BATCH = 2_000
+# After a batch of many, more are on their way: gather them for a moment. A lone outcome is written at once.
+_MANY = 8
+GATHER_US = 4_000
 _RETRY_US = 250_000
 
 
@@ -36,15 +39,19 @@ class Recorder:
         self._wall = wall
         self._pending: deque[Settlement] = deque()
         self._armed = False
+        self._gathering = False
+        self._gather_until = 0
         self._output_at = 0
         self.slots: Sequence[Slot] = ()
+        self.gathers = True  # not when turns are taken by hand, nor at the end
         self.refused = 0  # settlements of reservations that were lost meanwhile; counted, shown in the status
         self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
 
     def put(self, settlement: Settlement) -> None:
         """Write it soon. From any worker; no lock."""
         self._pending.append(settlement)
-        self._loop.wake()
+        if not self._gathering:
+            self._loop.wake()
 
     def begin(self, settlement: Settlement) -> bool:
         """Write the start of an at-most-once task, durably, before its body; on the worker's thread.
@@ -74,8 +81,12 @@ class Recorder:
 
     def step(self, now: int) -> int | None:
         """Write what there is; the instant to look at what runs, None when nothing does."""
-        self._mark(now)
         pending = self._pending
+        if self.gathers and now < self._gather_until and len(pending) < BATCH:
+            self._gathering = True  # nobody rings meanwhile
+            return self._gather_until
+        self._gathering = False
+        self._mark(now)
         while pending:
             taken = [pending[index] for index in range(min(len(pending), BATCH))]
             batch = _without_marks_of_ended(taken)
@@ -87,7 +98,13 @@ class Recorder:
             for _ in taken:
                 pending.popleft()
             self._tell(batch, refused)
+            if self.gathers and len(taken) >= _MANY and len(pending) < BATCH:
+                self._gather_until = self._wall() + GATHER_US
+                break
         self.settled()
+        if pending:
+            self._gathering = True
+            return self._gather_until
         return self._next_look(now)
 
     def _next_look(self, now: int) -> int | None:

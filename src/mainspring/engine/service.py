@@ -5,6 +5,7 @@ in the caller's thread, until nothing is left to do at this instant: the virtual
 """
 
 import logging
+import select
 import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -86,12 +87,13 @@ class ThreadLoop:
 
 
 class ManualLoop:
-    """The same for the manual driver: a wake is a flag."""
+    """The same for the manual driver: a wake is a flag, and watched descriptors are looked at before each turn."""
 
     def __init__(self) -> None:
         self.woken = True
         self.steps: Sequence[Step] = ()
         self.wanted: int | None = None
+        self._watched: set[int] = set()
 
     def start(self, steps: Sequence[Step]) -> None:
         """Hand over the steps."""
@@ -100,16 +102,40 @@ class ManualLoop:
     def stop(self) -> None:
         """Take no more turns."""
         self.steps = ()
+        self.wanted = None
 
     def wake(self) -> None:
         """See `Loop`."""
         self.woken = True
 
     def watch(self, fd: int) -> None:
-        """Nothing to watch: every turn looks."""
+        """See `Loop`."""
+        self._watched.add(fd)
 
     def unwatch(self, fd: int) -> None:
-        """Nothing to watch."""
+        """See `Loop`."""
+        self._watched.discard(fd)
+
+    def turn(self, now: int) -> bool:
+        """Take a turn if there is a reason for one."""
+        if not (self.woken or (self.wanted is not None and self.wanted <= now) or self._news()):
+            return False
+        self.woken = False
+        wants = [want for step in self.steps if (want := guarded(step, now)) is not None]
+        self.wanted = min(wants) if wants else None
+        return True
+
+    def _news(self) -> bool:
+        return any(readable(fd) for fd in tuple(self._watched)) if self.steps else False
+
+
+def readable(fd: int) -> bool:
+    """Is there something to read, now?"""
+    if hasattr(select, "poll"):
+        poll = select.poll()  # unlike `select`, for descriptors of any number
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([fd], (), (), 0)[0])
 
 
 class ManualDriver:
@@ -120,6 +146,7 @@ class ManualDriver:
         self._loops: list[ManualLoop] = []
         self._lock = threading.RLock()
         self._driving = False
+        self.next_start: Callable[[], int | None] = lambda: None  # the earliest instant at which a task is to start
 
     def loop(self) -> ManualLoop:
         """One more group of steps."""
@@ -127,32 +154,38 @@ class ManualDriver:
         self._loops.append(loop)
         return loop
 
-    def settle(self, idle: Callable[[], bool] = lambda: True) -> int | None:
-        """Take turns until nobody wants one at this instant; the next instant anybody wants, or None.
+    def inside(self) -> bool:
+        """Does this thread take a turn at this moment? Then its caller is a body or an observer."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._driving
+        finally:
+            self._lock.release()
 
-        `idle` says whether the pool has nothing left to wait for. A call from inside a task body returns at once.
+    def settle(self) -> bool:
+        """Take turns until nobody wants one at this instant; whether there were any.
+
+        A call from inside a body returns at once: the turn that it is part of goes on when the body has ended.
         """
         with self._lock:
             if self._driving:
-                return None
+                return False
             self._driving = True
             try:
-                while True:
-                    busy = self._turn()
-                    if not busy and idle():
-                        wanted = [loop.wanted for loop in self._loops if loop.wanted is not None]
-                        return min(wanted) if wanted else None
+                busy = False
+                while any([loop.turn(self._clock.now()) for loop in self._loops]):
+                    busy = True
+                return busy
             finally:
                 self._driving = False
 
-    def _turn(self) -> bool:
-        now = self._clock.now()
-        busy = False
+    @property
+    def wanted(self) -> int | None:
+        """The earliest instant at which a turn is wanted."""
+        return min((loop.wanted for loop in self._loops if loop.wanted is not None), default=None)
+
+    def wake(self) -> None:
+        """The clock was set: instants that were wanted mean nothing any more, every loop looks again."""
         for loop in self._loops:
-            if not (loop.woken or (loop.wanted is not None and loop.wanted <= now)):
-                continue
-            busy = True
-            loop.woken = False
-            wants = [want for step in loop.steps if (want := guarded(step, now)) is not None]
-            loop.wanted = min(wants) if wants else None
-        return busy
+            loop.wake()
