@@ -46,6 +46,7 @@ class Claimer:
         timer: Loop,
         queues: Mapping[str, int | None] | None,
         programs: bool | tuple[str, ...],
+        safety: int = SAFETY_US,
     ) -> None:
         self._store = store
         self._node = node
@@ -56,6 +57,7 @@ class Claimer:
         self._timer = timer
         self._queues = queues
         self._programs = programs
+        self._safety = safety
         self._lanes: dict[int, Lane] = {}
         self._able: list[int] = []
         self._unknown: list[int] = []
@@ -93,6 +95,12 @@ class Claimer:
         self._lanes.clear()
         self._look_at = 0
 
+    def next_start(self) -> int | None:
+        """The earliest instant at which a task that this daemon can run is due, reserved or not."""
+        self._learn()
+        known = (self._timeline.next(), self._store.next_due(self._able) if self._able else None)
+        return min((at for at in known if at is not None), default=None)
+
     def step(self, now: int) -> int | None:
         """Reserve if it is time; the instant of the next look."""
         if self.paused:
@@ -107,7 +115,7 @@ class Claimer:
             if got and safety and not expected:
                 self.found_by_safety += got
                 log.warning("the safety look found %d due tasks: a wake was lost", got)
-            self._safety_at = now + SAFETY_US
+            self._safety_at = now + self._safety
         wanted = self._safety_at if self._look_at is None else min(self._look_at, self._safety_at)
         return wanted if self._able or self._look_at is not None else None
 

@@ -14,7 +14,7 @@ import msgspec
 
 from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
-from mainspring.engine.claimer import Claimer
+from mainspring.engine.claimer import SAFETY_US, Claimer
 from mainspring.engine.events import Events
 from mainspring.engine.peers import Peers
 from mainspring.engine.planner import Planner
@@ -38,6 +38,7 @@ log = logging.getLogger("mainspring")
 
 # After the grace, how long a body that was asked to stop may take to come back.
 _LAST_CHANCE_S = 1.0
+SAFETY_BY_HAND_US = 86_400_000_000
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +135,8 @@ class Engine:
             timer=self._timer_loop,
             queues=plan.queues,
             programs=plan.programs,
+            # moved by hand, the clock would have to stop for every safety look, and no wake is lost within one thread
+            safety=SAFETY_US if driver is None else SAFETY_BY_HAND_US,
         )
         self.responder = Responder(store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
         self.peers = Peers(store, self.node, self._desk_loop, events)
@@ -152,6 +155,8 @@ class Engine:
             manual=driver is not None,
         )
         self.recorder.settled = self._settled
+        if driver is not None:
+            driver.next_start = self.next_start
         self.recorder.gathers = driver is None
 
     # ── making ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,6 +217,18 @@ class Engine:
         self._timer_loop.start(fire)
         self._desk_loop.watch(self.watch.fileno())
         self._desk_loop.start(desk)
+
+    def next_start(self) -> int | None:
+        """The earliest instant at which a task is to start, or an occurrence of a schedule is due."""
+        known = (self.claimer.next_start(), self.planner.next_start())
+        return min((at for at in known if at is not None), default=None)
+
+    def answer(self) -> None:
+        """Driven by hand, inside a body: answer what it asks of this daemon, as another thread would."""
+        now = self.clock.now()
+        self.recorder.step(now)
+        self.responder.hear([f"ask {self.node}"])
+        self.responder.step(now)
 
     def wake(self) -> None:
         """Something changed that the store's news do not tell: functions were registered."""

@@ -42,6 +42,15 @@ class Planner:
         self._at = min(upcoming) - LEAD_US if upcoming else None
         return self._at
 
+    def next_start(self) -> int | None:
+        """The earliest occurrence that is no task yet."""
+        instants = [
+            standing.next_run_at
+            for standing in self._store.standings()
+            if standing.kind == "schedule" and not standing.paused and standing.next_run_at is not None
+        ]
+        return min(instants, default=None)
+
     def _plan(self, standing: Standing, now: int) -> int | None:
         """Make the occurrences up to now + AHEAD; the first one after them."""
         if standing.next_run_at is None:

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from mainspring.errors import Misuse
 from mainspring.when.clock import Clock, Sleeper
 
 log = logging.getLogger("mainspring")
 
 _RETRY_US = 1_000_000
+MOST_TURNS = 100_000  # at one instant, by hand; more is work without an end
 
 
 class Step(Protocol):
@@ -173,10 +175,15 @@ class ManualDriver:
                 return False
             self._driving = True
             try:
-                busy = False
+                turns = 0
                 while any([loop.turn(self._clock.now()) for loop in self._loops]):
-                    busy = True
-                return busy
+                    turns += 1
+                    if turns == MOST_TURNS:
+                        raise Misuse(
+                            f"{turns:,} turns were taken and there is still work at this very instant: does a task add itself "
+                            f"anew without after=? Time stands still until everything that is due has run"
+                        )
+                return turns > 0
             finally:
                 self._driving = False
 

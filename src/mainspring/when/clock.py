@@ -91,6 +91,9 @@ class SelectSleeper:
             timeout: float | None = None
         else:
             timeout = max(wait, 0) / 1e6
+        self._wait(timeout)
+
+    def _wait(self, timeout: float | None) -> None:
         bell = self._inbox.fileno()
         ready, _, _ = select.select([bell, *self._watched], (), (), timeout)
         if bell in ready:

@@ -1,0 +1,203 @@
+"""A clock that only a test moves.
+
+Daemons made with it run their tasks in the thread that moves the clock, one after the other, in a fixed order: a year passes
+as fast as its tasks run, and every run is the same. Time stands still while a task runs.
+"""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mainspring.errors import InvalidValue, Misuse, OutsideTask
+from mainspring.tasks.context import context
+from mainspring.when.clock import SelectSleeper, Sleeper
+from mainspring.when.durations import parse_duration
+from mainspring.when.instants import parse_instant, to_datetime
+
+Moment = datetime | str | float
+Duration = timedelta | str | float
+
+
+class Driver(Protocol):
+    """What takes a daemon's turns: `mainspring.engine.service.ManualDriver`."""
+
+    @property
+    def wanted(self) -> int | None:
+        """The earliest instant at which a turn is wanted."""
+
+    @property
+    def next_start(self) -> Callable[[], int | None]:
+        """Tells the earliest instant at which a task is to start."""
+
+    def settle(self) -> bool:
+        """Take turns until nobody wants one at this instant; whether there were any."""
+
+    def inside(self) -> bool:
+        """Is the calling thread in the middle of a turn?"""
+
+    def wake(self) -> None:
+        """Have every loop look again."""
+
+
+class VirtualClock:
+    """Stands at `start` (an aware datetime, ISO 8601 with an offset, or epoch seconds) until it is moved.
+
+    Give it to one daemon or to several, and start them: `Daemon("memory:", clock=VirtualClock("2030-01-01T00:00:00Z"))`.
+    Move it from the test, never from inside a task: that is a `Misuse`.
+    """
+
+    def __init__(self, start: Moment) -> None:
+        self._now = self._start = parse_instant(start)
+        self._set = 0  # how far `set` and `step` moved the wall clock, which the monotonic one does not notice
+        self._drivers: list[Driver] = []
+        self._sleepers: weakref.WeakSet[_VirtualSleeper] = weakref.WeakSet()
+        self._moving = threading.RLock()
+
+    # ── moving ─────────────────────────────────────────────────────────────────────────────────────────────
+    def advance(self, duration: Duration) -> datetime:
+        """Let `duration` pass (seconds, a timedelta, or a text such as "1h30m"): all that falls due runs, each at its instant.
+
+        Returns the new instant, which is exactly `duration` after the old one.
+        """
+        length = parse_duration(duration)
+        if length < 0:
+            raise InvalidValue(
+                f"advance() expects a duration from nothing upwards, got {duration!r}; step() sets the clock back"
+            )
+        with self._move():
+            self._pass_until(self._now + length)
+            return self.time
+
+    def advance_to(self, moment: Moment) -> datetime:
+        """Let time pass until `moment`, which must not be past."""
+        goal = parse_instant(moment)
+        with self._move():
+            if goal < self._now:
+                raise InvalidValue(
+                    f"it is {self.time.isoformat()} already, after {moment!r}; set() sets the clock back"
+                )
+            self._pass_until(goal)
+            return self.time
+
+    def run_to_next(self) -> datetime | None:
+        """Let time pass until the next task or occurrence of a schedule is due, and run it; that instant.
+
+        None, and no time passes, when nothing is planned. Listeners and clean-ups run on the way but are nothing to stop at.
+        """
+        with self._move():
+            self._settle()
+            starts = [at for driver in self._drivers if (at := driver.next_start()) is not None]
+            if not starts:
+                return None
+            self._pass_until(max(min(starts), self._now))
+            return self.time
+
+    def set(self, moment: Moment) -> None:
+        """Set the clock, as an administrator would: the wall clock jumps, and no time passes."""
+        goal = parse_instant(moment)
+        with self._move():
+            self._jump(goal)
+
+    def step(self, duration: Duration) -> None:
+        """Set the clock forward, or with a negative duration back."""
+        length = parse_duration(duration, allow_negative=True)
+        with self._move():
+            self._jump(self._now + length)
+
+    # ── reading ────────────────────────────────────────────────────────────────────────────────────────────
+    @property
+    def time(self) -> datetime:
+        """The instant at which it stands, aware, in UTC."""
+        return to_datetime(self._now)
+
+    def now(self) -> int:
+        """See `mainspring.when.clock.Clock`."""
+        return self._now
+
+    def monotonic(self) -> int:
+        """See `mainspring.when.clock.Clock`."""
+        return self._now - self._start - self._set
+
+    def sleeper(self) -> Sleeper:
+        """A sleeper for a thread of one's own: it sleeps until the clock is moved past its instant."""
+        sleeper = _VirtualSleeper(self)
+        self._sleepers.add(sleeper)
+        return sleeper
+
+    # ── daemons ────────────────────────────────────────────────────────────────────────────────────────────
+    def attach(self, driver: Driver) -> None:
+        """A daemon that was started is moved along from now on; `Daemon.start()` calls this."""
+        self._drivers.append(driver)
+
+    def detach(self, driver: Driver) -> None:
+        """A daemon that was stopped is not; `Daemon.stop()` calls this."""
+        if driver in self._drivers:
+            self._drivers.remove(driver)
+
+    # ── how it moves ───────────────────────────────────────────────────────────────────────────────────────
+    def _pass_until(self, goal: int) -> None:
+        """Settle, go to the next instant that anybody wants, settle again."""
+        while True:
+            self._settle()
+            wanted = [at for driver in self._drivers if (at := driver.wanted) is not None and at <= goal]
+            if not wanted:
+                break
+            self._go(max(min(wanted), self._now))
+        if self._now < goal:
+            self._go(goal)
+
+    def _settle(self) -> None:
+        # one daemon's task may add work for another that was quiet already
+        while any([driver.settle() for driver in tuple(self._drivers)]):
+            pass
+
+    def _go(self, instant: int) -> None:
+        self._now = instant
+        for sleeper in tuple(self._sleepers):
+            sleeper.wake()
+
+    def _jump(self, goal: int) -> None:
+        self._settle()
+        self._set += goal - self._now
+        self._go(goal)
+        for driver in self._drivers:
+            driver.wake()
+        self._settle()
+
+    @contextmanager
+    def _move(self) -> Iterator[None]:
+        if _in_task() or any(driver.inside() for driver in self._drivers):
+            raise Misuse(
+                "a task tried to move the virtual clock that it runs by; time stands still while a task runs: move the clock "
+                "in the test, and let the task add another one with after= if it wants to go on later"
+            )
+        with self._moving:
+            yield
+
+    def __repr__(self) -> str:
+        return f"<VirtualClock {self.time.isoformat()}>"
+
+
+def _in_task() -> bool:
+    """Is this a task's body, on whatever thread? A coroutine's runs beside the thread that takes the turns."""
+    try:
+        context()
+    except OutsideTask:
+        return False
+    return True
+
+
+class _VirtualSleeper(SelectSleeper):
+    """Woken whenever the clock is moved; then its thread looks again."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def sleep(self, until: int | None) -> None:
+        """See `Sleeper`; virtual time does not pass by itself, so that there is no time-out."""
+        if until is None or until > self._clock.now():
+            self._wait(None)
