@@ -7,6 +7,7 @@ import apsw
 import pytest
 
 from mainspring.errors import NewerStore, NotAStore, StoreNotFound
+from mainspring.store import migrate
 from mainspring.store.migrate import APPLICATION_ID, STEPS, bring_up
 from mainspring.store.rows import NewTask
 from mainspring.store.sqlite import SqliteStore
@@ -58,6 +59,14 @@ def test_nothing_is_made_when_looking(con, path):
     with pytest.raises(StoreNotFound):
         bring_up(con, path, create=False)
     assert con.execute("SELECT count(*) FROM sqlite_schema").get == 0
+
+
+def test_another_who_is_just_making_it_is_waited_for(con, path, monkeypatch):
+    with closing(apsw.Connection(path)) as other:
+        other.execute("BEGIN; SELECT count(*) FROM sqlite_schema")
+        monkeypatch.setattr(migrate.time, "sleep", lambda _: other.execute("COMMIT"))
+        bring_up(con, path, create=True)
+    assert con.pragma("journal_mode") == "wal"
 
 
 @pytest.mark.parametrize(

@@ -40,18 +40,17 @@ def settle(db: Connections, settlements: Sequence[Settlement], durable: bool) ->
     """Apply settlements in one transaction; the ids of those refused, and the news.
 
     First on the assumption that all apply, which is nearly always so and costs one statement. When the count says
-    otherwise, or a task occurs twice, once more with a look before each write.
+    otherwise (one was refused, or two are for one task), once more with a look before each write.
     """
-    if len({settlement.id for settlement in settlements}) == len(settlements):
-        try:
-            with db.write(durable=durable) as con:
-                if _update(con, settlements) != len(settlements):
-                    raise _Refused
-                _keep_records(con, settlements)
-        except _Refused:
-            pass
-        else:
-            return [], _news(settlements)
+    try:
+        with db.write(durable=durable) as con:
+            if _update(con, settlements) != len(settlements):
+                raise _Refused
+            _keep_records(con, settlements)
+    except _Refused:
+        pass
+    else:
+        return [], _news(settlements)
     refused: list[int] = []
     applied: list[Settlement] = []
     with db.write(durable=durable) as con:
