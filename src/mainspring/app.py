@@ -348,6 +348,12 @@ class Daemon(Client):
         """Nobody but this thread would answer for a daemon that is driven by hand."""
         return self._driver is not None and self._engine is not None and self._engine.node == node
 
+    def answer_own(self) -> None:
+        """See `Steering`; also inside a body, where no turn can be taken."""
+        engine = self._engine
+        if engine is not None:
+            engine.answer()
+
     def wait_for(self, task: Task[object], timeout: int | None) -> None:
         """See `Client`; driven by hand, what is due is run, and waiting any longer would be for ever."""
         if self._driver is None:

@@ -137,12 +137,17 @@ class Steering:
         """Is this the node of a daemon that this thread drives by hand, so that nobody else would answer?"""
         return False
 
+    def answer_own(self) -> None:
+        """A daemon that is driven by hand answers what was asked of it."""
+
     def _answer_inline(self, node: int, task: int | None, demand: Demand) -> Verdict:
         request = self.store.ask(node, task, demand)
-        self.after_adding()
+        self.answer_own()
         answer = self.store.answered(request)
         if answer is None:
-            raise StoreError(f"node {node} did not answer; inside a task body an inline daemon cannot be steered")
+            raise StoreError(
+                f"node {node} did not answer, although it is driven by this very thread: please report this"
+            )
         return answer
 
     def settle_dead(self, node: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mainspring.errors import Misuse
+from mainspring.tasks.context import inside
 from mainspring.when.clock import Clock, Sleeper
 
 log = logging.getLogger("mainspring")
@@ -146,8 +147,8 @@ class ManualDriver:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._loops: list[ManualLoop] = []
-        self._lock = threading.RLock()
-        self._driving = False
+        self._lock = threading.Lock()
+        self._thread: int | None = None  # who takes a turn at this moment
         self.next_start: Callable[[], int | None] = lambda: None  # the earliest instant at which a task is to start
 
     def loop(self) -> ManualLoop:
@@ -157,35 +158,33 @@ class ManualDriver:
         return loop
 
     def inside(self) -> bool:
-        """Does this thread take a turn at this moment? Then its caller is a body or an observer."""
-        if not self._lock.acquire(blocking=False):
-            return False
-        try:
-            return self._driving
-        finally:
-            self._lock.release()
+        """Is the caller part of a turn that goes on: a body (a coroutine's has a thread of its own), or an observer?"""
+        return self._thread is not None and (self._thread == threading.get_ident() or inside())
 
     def settle(self) -> bool:
         """Take turns until nobody wants one at this instant; whether there were any.
 
         A call from inside a body returns at once: the turn that it is part of goes on when the body has ended.
         """
+        if self.inside():
+            return False
         with self._lock:
-            if self._driving:
-                return False
-            self._driving = True
+            self._thread = threading.get_ident()
             try:
-                turns = 0
-                while any([loop.turn(self._clock.now()) for loop in self._loops]):
-                    turns += 1
-                    if turns == MOST_TURNS:
-                        raise Misuse(
-                            f"{turns:,} turns were taken and there is still work at this very instant: does a task add itself "
-                            f"anew without after=? Time stands still until everything that is due has run"
-                        )
-                return turns > 0
+                return self._take_turns() > 0
             finally:
-                self._driving = False
+                self._thread = None
+
+    def _take_turns(self) -> int:
+        turns = 0
+        while any([loop.turn(self._clock.now()) for loop in self._loops]):
+            turns += 1
+            if turns == MOST_TURNS:
+                raise Misuse(
+                    f"{turns:,} turns were taken and there is still work at this very instant: does a task add itself anew "
+                    f"without after=? Time stands still until everything that is due has run"
+                )
+        return turns
 
     @property
     def wanted(self) -> int | None:

@@ -63,6 +63,11 @@ enter = _current.set
 leave = _current.reset
 
 
+def inside() -> bool:
+    """Does an attempt run here?"""
+    return _current.get() is not None
+
+
 def context() -> TaskContext:
     """The attempt that runs here; `OutsideTask` where none does."""
     found = _current.get()

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from mainspring.errors import InvalidValue, Misuse, OutsideTask
-from mainspring.tasks.context import context
+from mainspring.errors import InvalidValue, Misuse
 from mainspring.when.clock import SelectSleeper, Sleeper
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import parse_instant, to_datetime
@@ -36,7 +35,7 @@ class Driver(Protocol):
         """Take turns until nobody wants one at this instant; whether there were any."""
 
     def inside(self) -> bool:
-        """Is the calling thread in the middle of a turn?"""
+        """Is the caller part of a turn that goes on?"""
 
     def wake(self) -> None:
         """Have every loop look again."""
@@ -54,7 +53,7 @@ class VirtualClock:
         self._set = 0  # how far `set` and `step` moved the wall clock, which the monotonic one does not notice
         self._drivers: list[Driver] = []
         self._sleepers: weakref.WeakSet[_VirtualSleeper] = weakref.WeakSet()
-        self._moving = threading.RLock()
+        self._moving = threading.Lock()
 
     # ── moving ─────────────────────────────────────────────────────────────────────────────────────────────
     def advance(self, duration: Duration) -> datetime:
@@ -169,7 +168,7 @@ class VirtualClock:
 
     @contextmanager
     def _move(self) -> Iterator[None]:
-        if _in_task() or any(driver.inside() for driver in self._drivers):
+        if any(driver.inside() for driver in self._drivers):
             raise Misuse(
                 "a task tried to move the virtual clock that it runs by; time stands still while a task runs: move the clock "
                 "in the test, and let the task add another one with after= if it wants to go on later"
@@ -179,15 +178,6 @@ class VirtualClock:
 
     def __repr__(self) -> str:
         return f"<VirtualClock {self.time.isoformat()}>"
-
-
-def _in_task() -> bool:
-    """Is this a task's body, on whatever thread? A coroutine's runs beside the thread that takes the turns."""
-    try:
-        context()
-    except OutsideTask:
-        return False
-    return True
 
 
 class _VirtualSleeper(SelectSleeper):
