@@ -1,0 +1,37 @@
+"""A daemon of `workload` as a process. Says `ready` when it heeds signals, `alone <left>` when nothing dead is left.
+
+`<left>` counts programs of earlier daemons that still ran at that moment. With TICK set it has a schedule.
+"""
+
+import logging
+import os
+import sys
+import threading
+
+import workload
+from support import programs_running, say
+
+# before anything starts: programs that an earlier daemon left, of which none may be there after its takeover
+earlier = programs_running(os.environ["STORE"])
+daemon = workload.daemon
+if os.environ.get("TICK"):
+    daemon.every(os.environ["TICK"], name="tick")(workload.quick)
+
+
+def tell(event):
+    if event.kind in ("succeeded", "failed", "cancelled", "missed"):
+        workload.write("F", event.task_id, event.kind)
+
+
+def alone():
+    def look():
+        return all(node.alive for node in daemon.store.nodes()) or None
+
+    daemon._waiting.until(look, None)
+    say("alone", len(earlier & programs_running(os.environ["STORE"])))
+
+
+logging.basicConfig(stream=sys.stdout, format="%(message)s", level=os.environ.get("LEVEL", "INFO"))
+daemon.observe(tell)
+threading.Thread(target=alone, daemon=True).start()
+daemon.run()

@@ -1,0 +1,108 @@
+"""A daemon under load is killed again and again, at any moment. Nothing accepted is lost, and the books are true.
+
+`CHAOS_KILLS` says how often (`make chaos`: 200), `CHAOS_SEED` repeats a run as far as chance allows.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from support import PATIENCE, Ledger, compare, compare_once, say
+
+from mainspring.store.rows import Filter
+from mainspring.tasks.state import FINISHED
+
+pytestmark = pytest.mark.process
+
+KILLS = int(os.environ.get("CHAOS_KILLS", "20"))
+
+TICK_US = 50_000
+
+# A process of its own, and apsw: nothing else may open the file.
+CHECK = """
+import sys, apsw
+for path in sys.stdin:
+    connection = apsw.Connection(path.strip())
+    print(connection.execute("PRAGMA integrity_check").get, flush=True)
+    connection.close()
+"""
+
+
+def accepted(path):
+    """What the adders were promised: names and instants by task, and the cancellations."""
+    tasks, cancelled = {}, []
+    for line in Path(path).read_text().splitlines():
+        what, task, *rest = line.split()
+        if what == "T":
+            tasks[int(task)] = (rest[0], int(rest[1]))
+        else:
+            cancelled.append((int(task), rest[0], int(rest[1])))
+    return tasks, cancelled
+
+
+def not_as_answered(store, ledger, cancelled):
+    """Cancellations whose answer was not the truth."""
+    wrong = []
+    for task, answer, at in cancelled:
+        row, begun = store.get(task), ledger.begun[task]
+        if answer == "cancelled" and (row.state != "cancelled" or any(one.at > at for one in begun)):
+            wrong.append(f"{task} was to be cancelled at {at}: {row} {begun}")
+        if answer == "too-late" and row.state == "cancelled":
+            wrong.append(f"{task} was cancelled after all: {row}")
+    return wrong
+
+
+@pytest.mark.timeout(90 + 6 * KILLS)
+def test_killed_at_any_moment_it_loses_nothing_and_the_books_are_true(place, start, client):
+    seed = int(os.environ.get("CHAOS_SEED", random.randrange(1 << 32)))
+    say(f"seed {seed}, {KILLS} kills")
+    chance = random.Random(seed)
+    check = start("-c", CHECK)
+    adder = start("feed.py", str(chance.randrange(1 << 32)))
+    adder.until("ready")
+    said = []
+    for _ in range(KILLS):
+        daemon = start("serve.py", TICK="50ms")
+        daemon.until("alone") if chance.random() < 0.2 else daemon.until("ready")
+        said += daemon.lines_for(chance.uniform(0.01, 0.3)) + daemon.kill()
+        if chance.random() < 0.2:
+            adder.kill()
+            adder = start("feed.py", str(chance.randrange(1 << 32)))
+            adder.until("ready")
+        assert adder.process.poll() is None, adder.errors()
+        check.say(place["STORE"])
+        assert check.line() == "ok"
+    adder.kill()
+    last = start("serve.py", TICK="50ms")
+    assert last.until("alone") == "alone 0"
+    tasks, cancelled = accepted(place["ACCEPTED"])
+    for number in tasks:
+        assert client.get(str(number)).wait(PATIENCE), client.get(str(number))
+    assert last.terminate() == 0
+    judge(client.store, place, tasks, cancelled, said)
+    check.say(place["STORE"])
+    assert check.line() == "ok"
+
+
+def judge(store, place, tasks, cancelled, said):
+    """Everything that must hold now that all is at rest."""
+    ledger = Ledger(place["LEDGER"])
+    rows = store.find(Filter(limit=1_000_000))
+    once = [row.id for row in rows if (row.name or row.work).rpartition(":")[2] in ("once", "program-once")]
+    assert {row.id for row in rows} >= tasks.keys()
+    assert ledger.begun.keys() <= {row.id for row in rows}
+    assert compare(store, ledger, [row.id for row in rows if row.schedule is None]) == []
+    assert compare_once(store, ledger, once) == []
+    assert not_as_answered(store, ledger, cancelled) == []
+    assert [row for row in rows if row.id in tasks and row.attempt <= 1 and row.run_at != tasks[row.id][1]] == []
+    ticks = sorted(row.run_at for row in rows if row.schedule == "tick" and row.state in FINISHED)
+    assert ticks == list(range(ticks[0], ticks[-1] + 1, TICK_US))  # each occurrence once, none left out
+    assert compare(store, ledger, [row.id for row in rows if row.run_at in ticks and row.schedule]) == []
+    trouble = [line for line in said if "Traceback" in line or (line.startswith("alone") and line != "alone 0")]
+    assert trouble == []
+    lost = sum(row.losses for row in rows)
+    died = sum(line.startswith("node") for line in said)
+    say(f"{len(rows)} tasks, {died} takeovers, {lost} attempts lost, {len(ledger.begun)} tasks began")
+    assert died > 0
+    assert lost > 0
