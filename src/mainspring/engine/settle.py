@@ -5,6 +5,7 @@ One match from an ending to the next state. Nothing here reads a clock, runs a b
 
 from mainspring.engine.timeline import Held
 from mainspring.store.rows import Settlement
+from mainspring.tasks.options import decode_options, encode_options
 from mainspring.tasks.problems import Problem
 from mainspring.tasks.retry import next_delay
 from mainspring.tasks.state import CODES, State
@@ -26,10 +27,15 @@ def _once(held: Held) -> bool:
 
 
 def started(held: Held, attempt: int, started_at: int, output: str | None = None) -> Settlement:
-    """It runs: said when a body takes longer than 50 ms, and before the body of an at-most-once task."""
+    """It runs: said when a body takes longer than 50 ms, and before the body of an at-most-once task.
+
+    An adder that did not know the function did not know that it is at most once; whoever takes over must.
+    """
+    told = encode_options(held.options) if _once(held) and decode_options(held.task.options).bare else None
     return Settlement(
-        held.id, held.token, _RUNNING, True, attempt, held.task.failures, started_at=started_at, output=output
-    )
+        held.id, held.token, _RUNNING, True, attempt, held.task.failures, started_at=started_at, output=output,
+        options=told,
+    )  # fmt: skip
 
 
 def succeeded(

@@ -1,5 +1,7 @@
 """What one change does to one task of the memory store: the rules of the port, without locks and indexes."""
 
+from msgspec.structs import replace
+
 from mainspring.store.memory_table import Task
 from mainspring.store.rows import Again, AttemptRow, Cancel, Change, Filter, Reschedule, Reservation, Settlement
 from mainspring.tasks.state import FINISHED, LEGAL, State
@@ -34,6 +36,8 @@ def settle(task: Task, settlement: Settlement, state: State) -> None:
         task.started_at = settlement.started_at
     if settlement.output is not None:
         task.output = settlement.output
+    if settlement.options is not None:
+        task.new = replace(task.new, options=settlement.options)
     if settlement.failed_try:
         task.tries.append(
             AttemptRow(

@@ -109,10 +109,8 @@ class Store(Protocol):
         A settlement with `keep` leaves the reservation; without it, holder and token are cleared. A final state
         frees the task's key.
         `failed_try` adds a row to the attempts with the settlement's attempt, started_at, finished_at, reason and
-        error; `run_at`
-        None keeps the stored one; `started_at` None likewise. `output` None keeps the stored output. When the
-        state becomes `waiting`,
-        reason, error, finished_at and result are cleared.
+        error; `run_at` None keeps the stored one; `started_at`, `output` and `options` None likewise. When the state
+        becomes `waiting`, reason, error, finished_at and result are cleared.
         """
 
     # ── steering ───────────────────────────────────────────────────────────────────────────────────────────

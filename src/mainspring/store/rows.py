@@ -74,7 +74,8 @@ class Settlement(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A fenced change to a held task; made by the constructors below, so that no illegal mix can be written.
 
     Applied only where the task still has `token`. `code` is the new state (`tasks.state.CODES`); `keep` keeps the
-    reservation; `run_at`, `started_at`: None leaves what is stored. `failed_try` is kept in the history of attempts.
+    reservation; `run_at`, `started_at`, `options`: None leaves what is stored. `failed_try` is kept in the history of
+    attempts.
     """
 
     id: int
@@ -92,6 +93,7 @@ class Settlement(msgspec.Struct, frozen=True, array_like=True, gc=False):
     output: str | None = None
     failed_try: bool = False
     durable: bool = False  # an outcome of an at-most-once task: the batch that has one is committed durably
+    options: str | None = None  # completed from the registration, for a task whose adder did not know it
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):

@@ -81,7 +81,7 @@ def _fields(s: Settlement) -> tuple[sql.Value, ...]:
 
 
 def _keep_records(con: apsw.Connection, settlements: Sequence[Settlement]) -> None:
-    """Failed attempts, and what programs wrote."""
+    """Failed attempts, what programs wrote, and options that were not known when the task was added."""
     tries = [s for s in settlements if s.failed_try]
     outputs = [s for s in settlements if s.output is not None]
     sql.write_rows(
@@ -90,6 +90,7 @@ def _keep_records(con: apsw.Connection, settlements: Sequence[Settlement]) -> No
         [(s.id, s.attempt, s.started_at, s.finished_at, s.reason or "", s.error) for s in tries],
     )
     sql.write_rows(con, sql.INSERT_OUTPUTS, [(s.id, s.output) for s in outputs])
+    sql.write_rows(con, sql.COMPLETE_OPTIONS, [(s.id, s.options) for s in settlements if s.options is not None])
 
 
 def _without_twins(settlements: Iterable[Settlement]) -> list[list[Settlement]]:

@@ -186,6 +186,9 @@ WITH s (id, token, code) AS (VALUES {{rows}})
 SELECT json_group_array(s.id) FROM s CROSS JOIN task ON {_APPLIES}"""
 INSERT_ATTEMPTS = "INSERT INTO attempt (task, attempt, started_at, finished_at, reason, error) VALUES {rows}"
 INSERT_OUTPUTS = "INSERT OR REPLACE INTO output (task, text) VALUES {rows}"
+COMPLETE_OPTIONS = """
+WITH s (id, options) AS (VALUES {rows})
+UPDATE task SET options = s.options FROM s WHERE task.id = s.id"""
 LOSE = """
 WITH s (id, code, attempt, losses, started_at, finished_at, reason) AS (VALUES {rows})
 UPDATE task SET state = s.code, attempt = s.attempt, losses = s.losses, started_at = s.started_at,

@@ -112,6 +112,16 @@ def at_most_once_is_lost_at_once(trial: Trial) -> None:
     assert trial.task(not_started.id).state is State.WAITING
 
 
+def at_most_once_may_be_said_with_the_start(trial: Trial) -> None:
+    """The options that a settlement brings replace the stored ones: by them the takeover decides."""
+    held = trial.hold(seat := trial.join())
+    trial.store.record([settlement(held, State.RUNNING, keep=True, started_at=T + 4, options=AT_MOST_ONCE)])
+    assert trial.task(held.id).options == AT_MOST_ONCE
+    trial.kill(seat)
+    assert trial.store.take_over(seat.node, T + 50) == TakenOver(freed=0, lost=[held.id])
+    assert (trial.task(held.id).state, trial.task(held.id).reason) == (State.FAILED, "lost")
+
+
 def once_and_by_one(trial: Trial) -> None:
     """Of many that take over at the same moment one does it, the others get None; and so does whoever comes later."""
     held = trial.hold()
