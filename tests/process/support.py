@@ -17,8 +17,9 @@ PATIENCE = 60.0  # seconds after which something that should happen at once is g
 
 
 def say(*words):
-    """A line to whoever reads this process."""
-    print(*words, flush=True)  # noqa: T201
+    """A line to whoever reads this process, in one piece."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 class Script:
@@ -27,13 +28,14 @@ class Script:
     def __init__(self, argv, environment, errors):
         self._buffer = b""
         self._errors = Path(errors)
+        path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
         with open(errors, "ab") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, "PYTHONPATH": str(HERE), "PYTHONWARNINGS": "error", **environment},
+                env={**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "error", **environment},
                 cwd=HERE,
             )
         self.pid = self.process.pid
@@ -194,7 +196,10 @@ def _against(row, attempts, ledger):
         yield "poison without three losses"
     silent = set(reasons) | ({row.attempt} if last else set())
     silent -= {one.attempt for one in begun}
-    if any(reasons.get(attempt) != "worker lost" for attempt in silent if row.kind == "function"):
+    # cancelled between the start and the first step of a coroutine, or the program's first line
+    if row.state is State.CANCELLED:
+        silent.discard(row.attempt)
+    if any(reasons.get(attempt) != "worker lost" for attempt in silent):
         yield f"attempts {silent} never began: {begun}"
     if row.state is State.SUCCEEDED and row.attempt not in {one.attempt for one in ended}:
         yield f"succeeded without an end: {begun} {ended}"
