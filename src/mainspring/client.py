@@ -166,6 +166,14 @@ class Client(Steering):
             raise TooLate(f"task {held.task} with the key {held.key!r} is running: it can no longer be replaced")
         assert new
 
+    def decode_result(self, row: TaskRow) -> object:
+        """What a task returned; a function known here brings it back by its return annotation."""
+        from mainspring.tasks.callplan import plan_of
+        from mainspring.tasks.codec import decode_result
+
+        registered = self.registry.get(row.work) if row.kind is Kind.FUNCTION else None
+        return decode_result(row.result or "null", None if registered is None else plan_of(registered.function))
+
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
     def get(self, id: str) -> Task[object]:  # noqa: A002  # the contract's word
         """The task; `TaskNotFound` when there is none."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from mainspring.adding import NOTHING_SAID, Duration, Moment, Options, Said, Spec, options_of
 from mainspring.errors import InvalidValue
+from mainspring.tasks.registry import Registered
 
 if TYPE_CHECKING:
     from mainspring.client import Client
@@ -51,6 +52,11 @@ class Call(Generic[P, R]):
         """The same for coroutines: the loop goes on while the store writes."""
         return cast("Task[R]", (await self._client.aio.add_new([self._spec(args, kwargs)]))[0])
 
+    @property
+    def registered(self) -> Registered | None:
+        """How the function was registered at its daemon."""
+        return self._client.registry.of(self._function)
+
     def _spec(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Spec:
         return Spec(
             work=self._function, args=args, kwargs=kwargs, at=self._at, after=self._after, options=self._options
@@ -78,6 +84,11 @@ class TaskFunction(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, here and now."""
         return self.__wrapped__(*args, **kwargs)
+
+    @property
+    def registered(self) -> Registered | None:
+        """How it was registered: a daemon that finds it by its module's name takes the options from here."""
+        return self._call.registered
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Task[R]":
         """Add a task that is due now: it starts as soon as a worker is free."""

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     origins: dict[str, str]
 
 
+_flags: dict[str, object] = {}  # what the command line of this process said
+
 KEYS = tuple(field for field in Settings.__struct_fields__ if field != "origins")
 
 
@@ -59,6 +61,12 @@ class _Source(msgspec.Struct, frozen=True):
     directory: str  # that relative paths are relative to
 
 
+def set_flags(flags: Mapping[str, object]) -> None:
+    """What the command line said, for every Daemon that this process makes from now on: below what its code says."""
+    _flags.clear()
+    _flags.update(flags)
+
+
 def load_settings(
     arguments: Mapping[str, object],
     *,
@@ -68,7 +76,7 @@ def load_settings(
 ) -> Settings:
     """Read all settings, once. `start` is the working directory: where the search for a settings file begins.
 
-    In `arguments` and `flags`, UNSET and None mean "not given". Raises `InvalidValue` for a bad value or an unknown
+    In `arguments` and `flags` (None: those of `set_flags`), UNSET and None mean "not given". Raises `InvalidValue` for a bad value or an unknown
     key, naming the place it came from.
     """
     directory = os.path.abspath(os.getcwd() if start is None else start)
@@ -76,7 +84,7 @@ def load_settings(
     file = find_settings_file(directory)
     sources = [
         _Source(lambda key: f"argument {key}=", _given(arguments), directory),
-        _Source(lambda key: f"flag --{key.replace('_', '-')}", _given(flags or {}), directory),
+        _Source(lambda key: f"flag --{key.replace('_', '-')}", _given(_flags if flags is None else flags), directory),
         _Source(lambda key: _PREFIX + key.upper(), environment, directory),
     ]
     if file is not None:

@@ -25,10 +25,18 @@ def get_daemon(*, start: bool = True) -> "Daemon":
 
     with _lock:
         if _daemon is None:
-            _daemon = Daemon(name=None)
+            _daemon = Daemon(name=_name())
         if start and not _daemon.started:
             _daemon.start()
         return _daemon
+
+
+def _name() -> str | None:
+    """The settings' name, else the program's own module: it is the program that declares, not this file."""
+    from mainspring.settings import load_settings
+    from mainspring.tasks.names import real_module
+
+    return load_settings({}).name or real_module("__main__")
 
 
 def add_task(

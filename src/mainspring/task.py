@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from mainspring.errors import ResultLost, TaskCancelled, TaskFailed, TaskMissed, TaskNotFound, TooLate, WaitTimeout
 from mainspring.store.rows import AttemptRow, TaskRow
-from mainspring.tasks.codec import decode
 from mainspring.tasks.problems import Problem, decode_problem
 from mainspring.tasks.state import FINISHED, Kind, State
 from mainspring.when.durations import parse_duration
@@ -167,7 +166,7 @@ class Task(Generic[R_co]):
         if row.state is State.SUCCEEDED:
             if row.error is not None:
                 raise ResultLost(f"task {self.id} succeeded, but its result was not stored: {_problem(row).message}")
-            return cast("R_co", None if row.result is None else decode(row.result))
+            return cast("R_co", None if row.result is None else self._client.decode_result(row))
         if row.state is State.CANCELLED:
             raise TaskCancelled(f"task {self.id} ({self.name}) was cancelled: {row.reason}")
         if row.state is State.MISSED:

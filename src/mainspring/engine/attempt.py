@@ -6,6 +6,7 @@ the start), the start is noted before the body begins, an at-most-once start is 
 
 from collections.abc import Callable
 from contextvars import copy_context
+from types import CoroutineType
 from typing import Protocol
 
 from mainspring.engine import settle
@@ -31,7 +32,7 @@ class Recorder(Protocol):
     def put(self, settlement: Settlement) -> None:
         """Write it soon."""
 
-    def begin(self, settlement: Settlement) -> bool:
+    def begin(self, held: Held, attempt: int, started_at: int) -> bool:
         """Write a start durably, now; False when the reservation was lost."""
 
     def arm(self) -> None:
@@ -101,7 +102,7 @@ class Attempt:
         )
         if options.delivery == "at-most-once":
             now = self._clock.now()
-            if not self._recorder.begin(settle.started(held, attempt, now)):
+            if not self._recorder.begin(held, attempt, now):
                 return
             slot.marked = True
         self._journal.note(held.id, held.token, now)
@@ -152,7 +153,10 @@ class Attempt:
         # a context of its own: what the body sets in context variables does not reach the worker's next task
         inside = copy_context()
         inside.run(enter, slot.context)
-        return inside.run(registered.function, *args, **kwargs)
+        value = inside.run(registered.function, *args, **kwargs)
+        if isinstance(value, CoroutineType):  # a plain function around an `async def` one
+            return self.coroutines.run(lambda: value, (), {}, slot)
+        return value
 
     def _ended_badly(self, held: Held, slot: Slot, error: BaseException) -> Settlement:
         started_at, attempt = slot.started_at, slot.attempt

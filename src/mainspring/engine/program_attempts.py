@@ -71,6 +71,8 @@ class ProgramAttempts:
         if result.ok:  # it came to its good end, even if it was asked to stop
             return settle.succeeded(held, attempt, started_at, finished_at, code, output=output)
         problem = _problem(held, slot, result)
+        if result.lost and slot.cause is None:
+            return settle.lost(held, attempt, started_at, finished_at, problem)
         if slot.cause == "cancelled":
             return settle.cancelled(held, attempt, started_at, finished_at, problem, output)
         if slot.cause == settle.TIME_LIMIT:

@@ -14,6 +14,7 @@ from mainspring.engine import settle
 from mainspring.engine.events import Events
 from mainspring.engine.pool import Slot
 from mainspring.engine.service import Loop
+from mainspring.engine.timeline import Held
 from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Settlement
@@ -25,7 +26,7 @@ OUTPUT_US = 250_000
 BATCH = 2_000
 # After a batch of many, more are on their way: gather them for a moment. A lone outcome is written at once.
 _MANY = 8
-GATHER_US = 4_000
+GATHER_US = 10_000
 _RETRY_US = 250_000
 
 
@@ -53,17 +54,18 @@ class Recorder:
         if not self._gathering:
             self._loop.wake()
 
-    def begin(self, settlement: Settlement) -> bool:
+    def begin(self, held: Held, attempt: int, started_at: int) -> bool:
         """Write the start of an at-most-once task, durably, before its body; on the worker's thread.
 
         False: the reservation was lost, or the store cannot say; the body must not run.
         """
         try:
-            if not self._store.record([settlement], durable=True):
+            if not self._store.record([settle.started(held, attempt, started_at)], durable=True):
                 return True
         except StoreError:
-            log.exception("task %s was not started: its start could not be written", settlement.id)
-            # whether the start was written is not known; giving it back is refused if somebody else has it by now
+            log.exception("task %s was not started: its start could not be written", held.id)
+            # whether that start was written is not known; that the body did not run is: it goes back as it was
+            self.put(settle.returned(held))
             return False
         self.refused += 1
         return False

@@ -19,6 +19,9 @@ _MISSED = CODES[State.MISSED]
 
 TIME_LIMIT = "time limit"
 LOST = "lost"
+WORKER_LOST = "worker lost"
+POISON = "poison"
+POISON_LOSSES = 3
 
 
 def _once(held: Held) -> bool:
@@ -102,6 +105,15 @@ def returned(held: Held, attempt: int | None = None) -> Settlement:
     """Given back: free again, as it was. `attempt` counts a start that was interrupted by the daemon's stop."""
     task = held.task
     return Settlement(held.id, held.token, _WAITING, False, task.attempt if attempt is None else attempt, task.failures)
+
+
+def lost(held: Held, attempt: int, started_at: int, finished_at: int, problem: Problem) -> Settlement:
+    """Whatever ran it died, and this daemon lives: it waits again and uses no retry, but not for ever."""
+    if _once(held):
+        return failed(held, attempt, started_at, finished_at, LOST, problem, retry=False)
+    if attempt - held.task.failures >= POISON_LOSSES:
+        return failed(held, attempt, started_at, finished_at, POISON, problem, retry=False)
+    return _again(held, attempt, held.task.failures, started_at, finished_at, held.run_at, WORKER_LOST, problem, None)
 
 
 def interrupted(held: Held, attempt: int, started_at: int, now: int) -> Settlement:
