@@ -1,0 +1,7 @@
+"""`python -m mainspring.demo`."""
+
+import sys
+
+from mainspring.demo import main
+
+sys.exit(main())
