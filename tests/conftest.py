@@ -1,4 +1,4 @@
-"""Daemons for tests: on a clock that is moved by hand, or on real threads, whose bodies wait at gates that open in the end."""
+"""Daemons for tests: on a clock moved by hand, or on threads whose bodies wait at gates that open in the end."""
 
 import threading
 
