@@ -6,23 +6,19 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from mainspring.adding import NOTHING_SAID, Adder, Duration, Moment, Options
-from mainspring.client import Client
+from mainspring.adding import Adder, Duration
+from mainspring.declaring import Declaring
 from mainspring.engine.events import Events, Observer
 from mainspring.errors import Misuse
-from mainspring.functions import TaskFunction
 from mainspring.settings import Settings, load_settings, open_store
-from mainspring.store.rows import Standing
 from mainspring.task import Task
 from mainspring.tasks.names import real_module
-from mainspring.tasks.options import Delivery, build_options
 from mainspring.tasks.registry import Registry
-from mainspring.tasks.retry import Retry
 from mainspring.when.clock import Clock, SystemClock
 from mainspring.when.durations import parse_duration
 
@@ -36,7 +32,7 @@ R = TypeVar("R")
 log = logging.getLogger("mainspring")
 
 
-class Daemon(Client):
+class Daemon(Declaring):
     """Runs any function or program at any instant, from a durable queue, on a fixed number of workers.
 
     Not started, it is a client of its store: it adds, looks and steers. See the reference for each setting; what is not given
@@ -79,14 +75,13 @@ class Daemon(Client):
         settings = self.settings
         registry = Registry(os.getcwd(), settings.allow)
         super().__init__(
+            name=settings.name or real_module(sys._getframe(1).f_globals.get("__name__", "__main__")),  # noqa: SLF001
             open_store=lambda: open_store(settings.store, create=True),
             registry=registry,
             clock=clock or SystemClock(),
             adder=Adder(registry, settings.tz),
         )
-        self.name = settings.name or real_module(sys._getframe(1).f_globals.get("__name__", "__main__"))  # noqa: SLF001
         self.events = Events()
-        self._declared: list[Callable[[int], Standing]] = []
         self._life = threading.RLock()
         self._engine: Engine | None = None
         self._driver: ManualDriver | None = None
@@ -95,115 +90,6 @@ class Daemon(Client):
         _daemons.add(self)
         if inline:
             self.start()
-
-    # ── declaring ──────────────────────────────────────────────────────────────────────────────────────────
-    @overload
-    def task(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
-    @overload
-    def task(
-        self,
-        *,
-        name: str | None = ...,
-        label: str | None = ...,
-        retry: int | Retry | None = ...,
-        timeout: Duration | None = ...,
-        queue: str = ...,
-        priority: int = ...,
-        expires: Duration | None = ...,
-        delivery: Delivery = ...,
-    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
-    def task(  # type: ignore[misc]  # it takes all that those above do, which mypy does not see
-        self,
-        function: Callable[..., object] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        label: str | None = None,
-        retry: int | Retry | None = None,
-        timeout: Duration | None = None,
-        queue: str = "default",
-        priority: int = 0,
-        expires: Duration | None = None,
-        delivery: Delivery = "at-least-once",
-    ) -> object:
-        """Make a function a task. `name` replaces its registered name; the rest are its tasks' options unless they say otherwise."""
-
-        def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
-            self.registry.add(
-                function,
-                name,
-                options=build_options(retry=retry, timeout=timeout, delivery=delivery),
-                queue=queue,
-                priority=priority,
-                expires=None if expires is None else parse_duration(expires),
-                label=label,
-            )
-            self._registered()
-            return TaskFunction(self, function)
-
-        return declare if function is None else declare(function)
-
-    def every(
-        self,
-        interval: Duration,
-        *,
-        anchor: Moment | None = None,
-        name: str | None = None,
-        options: Options = NOTHING_SAID,
-    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
-        """Run the function at whole multiples of `interval` since 1970-01-01T00:00Z or `anchor`. Written to the store by `start()`."""
-        from mainspring.when.every import Every
-
-        trigger = Every(interval, anchor=anchor)
-
-        def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
-            task = self._as_task(function)
-            self._declare(lambda now: self._schedule(function, trigger, (), None, name, self.name, options, now))
-            return task
-
-        return declare
-
-    @overload
-    def listener(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
-    @overload
-    def listener(
-        self, *, name: str | None = ..., pause: Duration = ..., everywhere: bool = ...
-    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
-    def listener(  # type: ignore[misc]  # likewise
-        self,
-        function: Callable[..., object] | None = None,
-        /,
-        *,
-        name: str | None = None,
-        pause: Duration = "10ms",
-        everywhere: bool = False,
-    ) -> object:
-        """Call the function again and again, for ever, on the listeners' own workers. Written to the store by `start()`."""
-
-        def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
-            task = self._as_task(function)
-            self._declare(
-                lambda _: self._listener(function, (), name, self.name, pause, NOTHING_SAID, everywhere=everywhere)
-            )
-            return task
-
-        return declare if function is None else declare(function)
-
-    def _as_task(self, function: Callable[P, R]) -> TaskFunction[P, R]:
-        """A decorated schedule or listener is a task like any other; one that is one already stays as it is."""
-        if isinstance(function, TaskFunction):
-            return cast("TaskFunction[P, R]", function)
-        return self.task(function)
-
-    def _declare(self, build: Callable[[int], Standing]) -> None:
-        build(self.clock.now())  # what is wrong with it is said where it is written
-        self._declared.append(build)
-        if self._engine is not None:
-            self._reconcile()
-
-    def _registered(self) -> None:
-        if self._engine is not None:
-            self._engine.wake()
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -236,7 +122,7 @@ class Daemon(Client):
                 app=self.name,
                 version=__version__,
             )
-            self._reconcile()
+            self.reconcile()
             self._engine = Engine(
                 store=self.store, registry=self.registry, clock=self.clock, events=self.events, plan=plan, driver=driver
             )
@@ -257,11 +143,11 @@ class Daemon(Client):
             attach(driver)
         return driver
 
-    def _reconcile(self) -> None:
-        from mainspring.standing import reconcile
-
-        now = self.clock.now()
-        reconcile(self, self.name, [build(now) for build in self._declared], now)
+    def declared(self) -> None:
+        """See `Declaring`; a daemon that runs takes up at once what is declared later."""
+        if self._engine is not None:
+            self.reconcile()
+            self._engine.wake()
 
     def stop(self, grace: Duration | None = None) -> None:
         """Start nothing more, let what runs end within `grace`, give back the rest. Stopping twice, or before start, is fine."""

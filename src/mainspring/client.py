@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from mainspring.adding import NOTHING_SAID, Duration, Item, Moment, Options, Said, Spec, Work, options_of
-from mainspring.errors import KeyHeld, StoreError, TooLate
+from msgspec import UNSET
+
+from mainspring.adding import Duration, Item, Moment, Options, Said, Spec, Work, options_of
+from mainspring.errors import InvalidArguments, KeyHeld, StoreError, TooLate
 from mainspring.items import specs_of
 from mainspring.steering import Steering
 from mainspring.store.rows import Filter, NewTask, Release, Standing, TaskRow
@@ -73,13 +75,12 @@ class Client(Steering):
         *,
         args: Sequence[object] = (),
         kwargs: Mapping[str, object] | None = None,
-        name: str | None = None,
-        options: Options = NOTHING_SAID,
+        **said: Unpack[Said],
     ) -> "Schedule":
-        """Store a rule that creates a task for each occurrence. Its name must be free."""
+        """Store a rule that creates a task for each occurrence. Its `name` (default: the work's own) must be free."""
         from mainspring.standing import Schedule, find_standing, put_new
 
-        standing = self._schedule(work, trigger, args, kwargs, name, None, options, self.clock.now())
+        standing = self.new_schedule(work, trigger, args, kwargs, options_of(said), self.clock.now())
         put_new(self, standing)
         return Schedule(self, find_standing(self, "schedule", standing.name))
 
@@ -88,40 +89,43 @@ class Client(Steering):
         work: Work,
         *,
         args: Sequence[object] = (),
-        name: str | None = None,
         pause: Duration = "10ms",
         everywhere: bool = False,
-        options: Options = NOTHING_SAID,
+        **said: Unpack[Said],
     ) -> "Listener":
-        """Store work without an end; a daemon on this store takes it up. Its name must be free."""
+        """Store work without an end; a daemon on this store takes it up. Its `name` (default: its own) must be free."""
         from mainspring.standing import Listener, find_standing, put_new
 
-        standing = self._listener(work, args, name, None, pause, options, everywhere=everywhere)
+        standing = self.new_listener(work, args, options_of(said), pause, everywhere=everywhere)
         put_new(self, standing)
         return Listener(self, find_standing(self, "listener", standing.name))
 
-    def _schedule(
+    def new_schedule(
         self, work: Work, trigger: "Trigger | Duration", args: Sequence[object], kwargs: Mapping[str, object] | None,
-        name: str | None, app: str | None, options: Options, now: int,
+        options: Options, now: int, *, app: str | None = None,
     ) -> Standing:  # fmt: skip
+        """The row of a schedule, checked and not yet stored."""
         from mainspring.engine.definitions import ScheduleDefinition
         from mainspring.standing import new_schedule, own_name
         from mainspring.when.triggers import encode_trigger, parse_trigger
 
+        _refuse_for_standing(options, "schedule")
         stored = self._adder.work(work, args, kwargs, options)
         definition = ScheduleDefinition(trigger=encode_trigger(parse_trigger(trigger)), work=stored)
-        return new_schedule(name or stored.name or own_name(stored.work), app, definition, now)
+        return new_schedule(stored.name or own_name(stored.work), app, definition, now)
 
-    def _listener(
-        self, work: Work, args: Sequence[object], name: str | None, app: str | None, pause: Duration, options: Options,
-        *, everywhere: bool,
+    def new_listener(
+        self, work: Work, args: Sequence[object], options: Options, pause: Duration, *, everywhere: bool,
+        app: str | None = None,
     ) -> Standing:  # fmt: skip
+        """The row of a listener, checked and not yet stored."""
         from mainspring.engine.definitions import ListenerDefinition
         from mainspring.standing import new_listener, own_name
 
+        _refuse_for_standing(options, "listener")
         stored = self._adder.work(work, args, None, options)
         definition = ListenerDefinition(work=stored, pause=parse_duration(pause), everywhere=everywhere)
-        return new_listener(name or stored.name or own_name(stored.work), app, definition)
+        return new_listener(stored.name or own_name(stored.work), app, definition)
 
     def schedules(self) -> "list[Schedule]":
         """All schedules of the store."""
@@ -214,6 +218,12 @@ class Client(Steering):
     def wait_for(self, task: Task[object], timeout: int | None) -> None:
         """Return when the task finished or `timeout` µs are over; it is refreshed."""
         self._waiting.finished(task, timeout)
+
+
+def _refuse_for_standing(options: Options, what: str) -> None:
+    for word in ("key", "on_conflict", "expires"):
+        if getattr(options, word) is not UNSET:
+            raise InvalidArguments(f"{word}= is for a single task; a {what} is unique by its name=")
 
 
 def _as_row(new: NewTask, number: int, now: int) -> TaskRow:

@@ -76,8 +76,8 @@ def load_settings(
 ) -> Settings:
     """Read all settings, once. `start` is the working directory: where the search for a settings file begins.
 
-    In `arguments` and `flags` (None: those of `set_flags`), UNSET and None mean "not given". Raises `InvalidValue` for a bad value or an unknown
-    key, naming the place it came from.
+    In `arguments` and `flags` (None: those of `set_flags`), UNSET and None mean "not given". Raises `InvalidValue`
+    for a bad value or an unknown key, naming the place it came from.
     """
     directory = os.path.abspath(os.getcwd() if start is None else start)
     environment = _from_environment(os.environ if environ is None else environ)

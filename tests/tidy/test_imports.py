@@ -6,6 +6,11 @@ import pytest
 SOURCES = sorted(rules.PACKAGE.rglob("*.py"))
 TESTS = sorted((rules.ROOT / "tests").rglob("*.py"))
 CLOCK = rules.PACKAGE / "when" / "clock.py"
+OWN_CLOCK = {
+    CLOCK,
+    rules.PACKAGE / "engine" / "keeper.py",  # a process of its own that imports nothing of mainspring
+    rules.PACKAGE / "demo" / "book.py",  # what a task body notes must not depend on what it checks
+}
 
 
 def lines(findings):
@@ -39,7 +44,7 @@ def test_files_and_functions_are_short():
 
 
 def test_one_file_reads_the_clock():
-    findings = over([path for path in SOURCES if path != CLOCK], rules.clock_readings)
+    findings = over([path for path in SOURCES if path not in OWN_CLOCK], rules.clock_readings)
     assert not findings, lines(findings)
 
 

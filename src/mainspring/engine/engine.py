@@ -125,12 +125,19 @@ class Engine:
         self.node = self.seat.node
         self.watch = store.watch()
         self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
+        self.events = events
+        self._make_path(registry)
+        self._make_desk(registry)
+
+    # ── making ─────────────────────────────────────────────────────────────────────────────────────────────
+    def _make_path(self, registry: Registry) -> None:
+        """What a task passes: timeline, timer, pool, attempt, recorder."""
         self.timeline = Timeline()
-        self.recorder = Recorder(store, self._recorder_loop, events, clock.now)
-        self.watchdog = Watchdog(clock, self._desk_loop, self.recorder.put)
-        self.program_attempts = ProgramAttempts(clock, self.seat.locks)
+        self.recorder = Recorder(self.store, self._recorder_loop, self.events, self.clock.now)
+        self.watchdog = Watchdog(self.clock, self._desk_loop, self.recorder.put)
+        self.program_attempts = ProgramAttempts(self.clock, self.seat.locks)
         self._attempt = Attempt(
-            clock=clock,
+            clock=self.clock,
             registry=registry,
             journal=self.seat.journal,
             recorder=self.recorder,
@@ -143,41 +150,43 @@ class Engine:
         self.pool = self._workers()
         self.recorder.slots = self.pool.slots
         self.timer = Timer(self.timeline, self.pool)
+
+    def _make_desk(self, registry: Registry) -> None:
+        """What looks after it: claims, requests, neighbours, schedules, listeners."""
         self.claimer = Claimer(
-            store=store,
+            store=self.store,
             node=self.node,
             timeline=self.timeline,
             pool=self.pool,
             recorder=self.recorder,
             registry=registry,
             timer=self._timer_loop,
-            queues=plan.queues,
-            programs=plan.programs,
+            queues=self.plan.queues,
+            programs=self.plan.programs,
             # moved by hand, the clock would have to stop for every safety look, and no wake is lost within one thread
-            safety=SAFETY_US if driver is None else SAFETY_BY_HAND_US,
+            safety=SAFETY_US if self._driver is None else SAFETY_BY_HAND_US,
         )
-        self.responder = Responder(store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
-        self.peers = Peers(store, self.node, self._desk_loop, events)
-        self.planner = Planner(store)
+        self.responder = Responder(self.store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
+        self.peers = Peers(self.store, self.node, self._desk_loop, self.events)
+        self.planner = Planner(self.store)
         self.supervisor = Supervisor(
-            store=store,
+            store=self.store,
             node=self.node,
-            clock=clock,
+            clock=self.clock,
             loop=self._desk_loop,
             registry=registry,
             coroutines=self._attempt.coroutines,
             programs=self.program_attempts.programs,
-            allowed=plan.programs,
-            events=events,
-            workers=plan.listener_workers,
-            manual=driver is not None,
+            allowed=self.plan.programs,
+            events=self.events,
+            workers=self.plan.listener_workers,
+            manual=self._driver is not None,
         )
         self.recorder.settled = self._settled
-        if driver is not None:
-            driver.next_start = self.next_start
-        self.recorder.gathers = driver is None
+        if self._driver is not None:
+            self._driver.next_start = self.next_start
+        self.recorder.gathers = self._driver is None
 
-    # ── making ─────────────────────────────────────────────────────────────────────────────────────────────
     def _loops(self) -> tuple[ThreadLoop | ManualLoop, ThreadLoop | ManualLoop, ThreadLoop | ManualLoop]:
         if self._driver is None:
             return ThreadLoop("timer", self.clock), ThreadLoop("desk", self.clock), ThreadLoop("recorder", self.clock)
