@@ -219,3 +219,31 @@ def compare_once(store, ledger, tasks):
         if row.state is State.SUCCEEDED and len(begun) != 1:
             wrong.append(f"{number} did not run: {row}")
     return wrong
+
+
+def wait_at_gate(*paths, count=None):
+    """Wait until `count` of these gates (None: all) have a `workload.gate` before them; their paths."""
+    found = []
+    opened = {os.open(f"{path}.out", os.O_RDONLY | os.O_NONBLOCK): path for path in paths}
+    end = monotonic() + PATIENCE
+    poll = select.poll()
+    for fd in opened:
+        poll.register(fd, select.POLLIN)
+    try:
+        while len(found) < (len(paths) if count is None else count):
+            ready = [fd for fd, event in poll.poll(max(0, end - monotonic()) * 1000) if event & select.POLLIN]
+            assert ready or monotonic() < end, f"only {found} of {paths} began"
+            for fd in ready:
+                if os.read(fd, 100):
+                    found.append(opened[fd])
+                poll.unregister(fd)
+    finally:
+        for fd in opened:
+            os.close(fd)
+    return found
+
+
+def open_gate(path):
+    """Let the body that waits there go on."""
+    with open(f"{path}.in", "w"):
+        pass
