@@ -31,6 +31,10 @@ class Held:
         # the order among what is due: higher priority first, then the earlier instant, then the order of adding
         self.order = (-lane.priority, task.run_at, task.id)
 
+    def __lt__(self, other: "Held") -> bool:
+        """For heaps, where an earlier reservation of the same task and instant may still lie about."""
+        return self.token < other.token
+
 
 class Timeline:
     """The reservations of one node."""
