@@ -97,7 +97,7 @@ def gate(gates):
 
 
 def until(daemon, look):
-    """What `look` finds, looked for whenever the store of `daemon` has news."""
-    found = daemon._waiting.until(lambda: look() or None, LONG * 1_000_000)
+    """What `look` finds, looked for at each news of the store of `daemon` and, for what is no news, every 5 ms."""
+    found = daemon._waiting.until(lambda: look() or None, LONG * 1_000_000, every=5_000)
     assert found, "it never came"
     return found

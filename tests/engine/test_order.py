@@ -1,0 +1,149 @@
+"""What is due starts by priority, then by instant, then in the order of adding; also with every worker busy."""
+
+from datetime import timedelta
+
+import pytest
+from conftest import LONG, until
+
+from mainspring import InvalidValue, TooLate
+
+
+@pytest.fixture
+def note(daemon):
+    seen = []
+
+    @daemon.task(name="t:note")
+    def note(what):
+        seen.append(what)
+
+    note.seen = seen
+    return note
+
+
+def test_by_priority_then_instant_then_adding(daemon, clock, note):
+    daemon.pause()
+    note.after("3s").enqueue("late")
+    note.after("1s").enqueue("first")
+    note.after("1s").enqueue("second")
+    note.options(priority=-1).enqueue("low")
+    note.options(priority=5).after("2s").enqueue("high")
+    clock.advance("10s")
+    daemon.resume()
+    assert note.seen == ["high", "first", "second", "late", "low"]
+
+
+def test_priority_orders_what_is_due_never_the_future(daemon, clock, note):
+    note.options(priority=100).after("2s").enqueue("high")
+    note.options(priority=-100).after("1s").enqueue("low")
+    clock.advance("5s")
+    assert note.seen == ["low", "high"]
+
+
+def test_with_all_workers_busy_the_rest_waits_in_order(threaded, gate):
+    daemon = threaded(workers=1)
+    seen = []
+
+    @daemon.task(name="t:hold")
+    def hold():
+        gate.wait()
+
+    @daemon.task(name="t:note")
+    def note(what):
+        seen.append(what)
+
+    hold.enqueue()
+    gate.await_arrivals()
+    tasks = [note.enqueue("usual 1"), note.enqueue("usual 2"), note.options(priority=9).enqueue("high")]
+    tasks += [note.options(priority=-9).enqueue("low")]
+    assert [task.refresh().state for task in tasks] == ["waiting"] * 4
+    until(daemon, lambda: all(task.refresh().row.holder for task in tasks))  # the daemon has noticed them
+    gate.open()
+    assert all(task.wait(LONG) for task in tasks)
+    assert seen == ["high", "usual 1", "usual 2", "low"]
+
+
+def test_a_higher_priority_passes_a_backlog_that_is_held_already(threaded, gate):
+    """More is due than the daemon holds at a time; what comes later and counts more still goes first."""
+    daemon = threaded(workers=1)
+    seen = []
+
+    @daemon.task(name="t:hold")
+    def hold():
+        gate.wait()
+
+    @daemon.task(name="t:note")
+    def note(what):
+        seen.append(what)
+
+    hold.enqueue()
+    gate.await_arrivals()
+    daemon.add_tasks([{"work": "t:note", "args": (number,)} for number in range(500)])
+    urgent = note.options(priority=1).enqueue("urgent")
+    until(daemon, lambda: urgent.refresh().row.holder)  # the daemon has noticed it
+    gate.open()
+    assert daemon.drain(LONG)
+    assert urgent.refresh().state == "succeeded"
+    assert seen[0] == "urgent"
+    assert seen[1:] == list(range(500))
+
+
+@pytest.mark.parametrize("bad", [1.5, "high", True, 40_000, -40_000])
+def test_bad_priorities_are_refused(daemon, note, bad):
+    with pytest.raises(InvalidValue, match="priority="):
+        note.options(priority=bad).enqueue("x")
+    assert daemon.find() == []
+
+
+# ── another instant ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("before", ["2s", "1h"])  # reserved by the daemon, or free in the store
+def test_reschedule_moves_a_waiting_task(daemon, clock, note, before):
+    task = note.after(before).enqueue("x")
+    clock.advance("1ms")
+    assert task.reschedule(after="30m").run_at == clock.time + timedelta(minutes=30)
+    clock.advance(timedelta(minutes=30, microseconds=-1))
+    assert note.seen == []
+    clock.advance(timedelta(microseconds=1))
+    assert note.seen == ["x"]
+    assert task.refresh().lateness == timedelta(0)
+
+
+def test_reschedule_to_an_earlier_instant(daemon, clock, note):
+    task = note.after("30d").enqueue("x")
+    task.reschedule(at=clock.time + timedelta(seconds=3))
+    clock.advance("3s")
+    assert note.seen == ["x"]
+
+
+def test_run_now(daemon, note):
+    task = note.after("30d").enqueue("x").run_now()
+    assert task.state == "succeeded"
+    assert note.seen == ["x"]
+
+
+def test_only_waiting_tasks_can_be_moved(daemon, note, threaded, gate):
+    done = note.enqueue("x")
+    for change in (done.run_now, lambda: done.reschedule(after=1)):
+        with pytest.raises(TooLate, match="succeeded"):
+            change()
+    other = threaded()
+
+    @other.task(name="t:hold")
+    def hold():
+        gate.wait()
+
+    running = hold.enqueue()
+    gate.await_arrivals()
+    for change in (running.run_now, lambda: running.reschedule(after=1)):
+        with pytest.raises(TooLate, match="running"):
+            change()
+
+
+def test_reschedule_wants_one_instant(daemon, note):
+    from mainspring import Misuse
+
+    task = note.after("1h").enqueue("x")
+    for bad in ({}, {"at": "2031-01-01T00:00Z", "after": 1}):
+        with pytest.raises(Misuse, match="either"):
+            task.reschedule(**bad)
