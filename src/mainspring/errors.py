@@ -40,6 +40,10 @@ class KeyInUse(MainspringError):
         return KeyInUse, (self.key, self.task_id)
 
 
+class NameInUse(InvalidValue):
+    """There is a schedule or listener of this name already."""
+
+
 class TooLate(MainspringError):
     """The task started or finished before the change could be made."""
 

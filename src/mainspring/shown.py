@@ -1,8 +1,10 @@
-"""How tasks, schedules and listeners appear as JSON: the same keys on the command line and wherever else they are shown.
+"""How tasks, schedules and listeners appear as JSON: the same keys wherever they are shown.
 
 Instants are ISO 8601 in UTC with microseconds, absent values null, secrets and values of environments `•••`. Keys may
 be added here, never renamed.
 """
+
+from typing import Any
 
 import msgspec
 
@@ -21,7 +23,7 @@ from mainspring.when.instants import isoformat
 
 
 class ShownWork(msgspec.Struct, frozen=True, kw_only=True):
-    """What is run: `args` and `kwargs` of a function, or `command`, `cwd` and `env` of a program; the others are null."""
+    """What is run: `args`, `kwargs` of a function, or `command`, `cwd`, `env` of a program; the others are null."""
 
     function: str | None
     kind: str
@@ -202,7 +204,7 @@ def shown_instant(instant: int | None) -> str | None:
     return None if instant is None else isoformat(instant)
 
 
-def _parts(work: Work, registry: Registry | None) -> "dict[str, object]":
+def _parts(work: Work, registry: Registry | None) -> dict[str, Any]:  # keyword arguments of structs that have these
     return msgspec.structs.asdict(shown_work(work.kind, work.work, work.payload, registry))
 
 

@@ -16,7 +16,7 @@ from mainspring.engine.definitions import (
     status_of,
 )
 from mainspring.engine.planner import first_run
-from mainspring.errors import InvalidValue, NotFound, StoreError
+from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
 from mainspring.store.rows import Standing
 from mainspring.when.instants import to_datetime
 from mainspring.when.triggers import decode_trigger
@@ -39,6 +39,11 @@ class _Handle:
     def __init__(self, client: "Client", standing: Standing) -> None:
         self._client = client
         self._standing = standing
+
+    @property
+    def standing(self) -> Standing:
+        """The stored row."""
+        return self._standing
 
     @property
     def name(self) -> str:
@@ -199,7 +204,7 @@ def new_listener(name: str, app: str | None, definition: ListenerDefinition) -> 
 def put_new(client: "Client", standing: Standing) -> None:
     """Store one that was added by hand; its name must be free."""
     if not client.store.put(standing):
-        raise InvalidValue(
+        raise NameInUse(
             f"there is a {standing.kind} {standing.name!r} already; remove it first, or choose another name"
         )
     client.after_adding()

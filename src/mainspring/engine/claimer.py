@@ -6,7 +6,7 @@ The next look is LEAD before the next instant, or when news say that something e
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mainspring.engine import settle
 from mainspring.engine.pool import InlinePool, ThreadPool
@@ -46,6 +46,7 @@ class Claimer:
         timer: Loop,
         queues: Mapping[str, int | None] | None,
         programs: bool | tuple[str, ...],
+        warm: Callable[[], None],
         safety: int = SAFETY_US,
     ) -> None:
         self._store = store
@@ -57,6 +58,7 @@ class Claimer:
         self._timer = timer
         self._queues = queues
         self._programs = programs
+        self._warm = warm  # programs may come: what starts them should be there before they are due
         self._safety = safety
         self._lanes: dict[int, Lane] = {}
         self._able: list[int] = []
@@ -200,6 +202,8 @@ class Claimer:
         served = [lane for lane in lanes if self._queues is None or lane.queue in self._queues]
         self._able = [lane.id for lane in served if self._can(lane)]
         able = set(self._able)
+        if any(lane.kind is Kind.PROGRAM and lane.id in able for lane in served):
+            self._warm()
         unknown = [lane.id for lane in served if lane.id not in able]
         if unknown != self._unknown:
             self._unknown = unknown

@@ -163,6 +163,7 @@ class Engine:
             timer=self._timer_loop,
             queues=self.plan.queues,
             programs=self.plan.programs,
+            warm=self.program_attempts.warm,
             # moved by hand, the clock would have to stop for every safety look, and no wake is lost within one thread
             safety=SAFETY_US if self._driver is None else SAFETY_BY_HAND_US,
         )

@@ -1,5 +1,6 @@
 """Programs as tasks: from a stored command to a settlement."""
 
+import logging
 import os
 import signal as signals
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from mainspring.engine.timeline import Held
 from mainspring.store.rows import Settlement
 from mainspring.tasks.problems import Problem
 from mainspring.when.clock import Clock
+
+
+log = logging.getLogger("mainspring")
 
 
 class ProgramCall(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,6 +54,13 @@ class ProgramAttempts:
     def __init__(self, clock: Clock, locks: Sequence[int]) -> None:
         self._clock = clock
         self.programs = Programs(locks)
+
+    def warm(self) -> None:
+        """Launch the keeper ahead, so that the first program starts at its instant and not 25 ms later."""
+        try:
+            self.programs.warm()
+        except OSError as error:  # no process to be had now: the program's own attempt will try again, and tell
+            log.warning("the keeper of programs could not be started: %s", error)
 
     def attempt(self, held: Held, slot: Slot) -> Settlement:
         """Run the program to its end, on the worker's thread."""
