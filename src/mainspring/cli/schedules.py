@@ -1,0 +1,109 @@
+"""`schedules`: the stored rules that create tasks."""
+
+import click
+
+from mainspring.cli.session import Session
+from mainspring.cli.standings import changed, one, removed
+from mainspring.cli.terminal import clean, out, pairs, say, table
+from mainspring.cli.times import distance, exact
+from mainspring.cli.verb import Family, verb
+from mainspring.cli.work import what
+from mainspring.shown import ShownSchedule, shown_schedule, shown_task
+from mainspring.standing import Schedule
+from mainspring.when.durations import format_duration
+from mainspring.when.instants import from_datetime, parse_instant
+
+_NEXT = 5
+
+
+@click.group("schedules", cls=Family)
+def schedules_verb() -> None:
+    """List, show, remove, pause, resume schedules, or run one now. Alone: list."""
+
+
+def _shown(session: Session, schedule: Schedule) -> ShownSchedule:
+    return shown_schedule(schedule.standing, session.client.registry)
+
+
+@verb("list", examples="mainspring schedules\nmainspring schedules list --json")
+def _list(session: Session) -> int:
+    """List the schedules of the store."""
+    client, zone = session.client, session.zone()
+    shown = [_shown(session, schedule) for schedule in client.schedules()]
+    if session.answer(shown):
+        return 0
+    now, rows = client.clock.now(), []
+    for line in shown:
+        at = None if line.next_run_at is None or line.paused else parse_instant(line.next_run_at)
+        when = "paused" if line.paused else "" if at is None else distance(at, now)
+        rows.append((line.name, _rule(line), when, "" if at is None else exact(at, zone), what(line)))
+    if rows:
+        table(("NAME", "RULE", "NEXT", "AT", "WHAT"), rows)
+    else:
+        say("there are no schedules; add one: mainspring every 5s -- PROGRAM")
+    return 0
+
+
+@verb("show", examples="mainspring schedules show tick")
+@click.argument("name")
+def _show(session: Session, name: str) -> int:
+    """Show a schedule and its next occurrences."""
+    schedule = one(session.client.schedules(), "schedule", name)
+    shown = _shown(session, schedule)
+    if session.answer(shown):
+        return 0
+    zone, now = session.zone(), session.client.clock.now()
+    lines = [
+        ("schedule", shown.name),
+        ("rule", _rule(shown) + (", paused" if shown.paused else "")),
+        ("runs", what(shown)),
+        ("queue", f"{shown.queue}, priority {shown.priority}"),
+        ("declared in", shown.app or "the command line"),
+    ]
+    pairs(lines)
+    if not shown.paused:
+        for moment in schedule.next(_NEXT):
+            instant = from_datetime(moment)
+            out(f"  {exact(instant, zone)}  {distance(instant, now)}")
+    return 0
+
+
+@verb("pause", examples="mainspring schedules pause tick")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+def _pause(session: Session, names: tuple[str, ...]) -> int:
+    """Create no more tasks until `resume`."""
+    return changed(session, "schedule", names, lambda client: client.schedules(), Schedule.pause, _shown, "is paused")
+
+
+@verb("resume", examples="mainspring schedules resume tick")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+def _resume(session: Session, names: tuple[str, ...]) -> int:
+    """Go on from now."""
+    return changed(session, "schedule", names, lambda client: client.schedules(), Schedule.resume, _shown, "goes on")
+
+
+@verb("remove", examples="mainspring schedules remove tick")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+def _remove(session: Session, names: tuple[str, ...]) -> int:
+    """Forget schedules. The tasks they created stay."""
+    return removed(session, "schedule", names, lambda client: client.schedules())
+
+
+@verb("run-now", examples="mainspring schedules run-now tick")
+@click.argument("name")
+def _run_now(session: Session, name: str) -> int:
+    """Add one task of a schedule, due now, beside its occurrences."""
+    task = one(session.client.schedules(), "schedule", name).run_now()
+    shown = shown_task(task.row, session.client.registry)
+    if not session.answer(shown):
+        out(f"task {task.id} ({clean(shown.label or what(shown))}) is due now")
+    return 0
+
+
+def _rule(shown: ShownSchedule) -> str:
+    interval = shown.trigger.get("interval")
+    return f"every {format_duration(interval)}" if isinstance(interval, int) else str(shown.trigger)
+
+
+for _verb in (_list, _show, _pause, _resume, _remove, _run_now):
+    schedules_verb.add_command(_verb)
