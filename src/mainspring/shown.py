@@ -4,6 +4,7 @@ Instants are ISO 8601 in UTC with microseconds, absent values null, secrets and 
 be added here, never renamed.
 """
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -19,7 +20,10 @@ from mainspring.tasks.problems import Problem, decode_problem
 from mainspring.tasks.registry import Registry
 from mainspring.tasks.secrets import redact_env
 from mainspring.tasks.state import Kind, State
+from mainspring.when.durations import format_duration
+from mainspring.when.every import Every
 from mainspring.when.instants import isoformat
+from mainspring.when.triggers import Trigger, decode_trigger
 
 
 class ShownWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,12 +83,12 @@ class ShownAttempt(msgspec.Struct, frozen=True):
 
 
 class ShownSchedule(ShownWork, frozen=True, kw_only=True):
-    """A schedule; `app` is who declared it in code, null when it was added by hand."""
+    """A schedule; `rule` in words; `app` is who declared it in code, null when it was added by hand."""
 
     name: str
     next_run_at: str | None
     paused: bool
-    trigger: dict[str, object]
+    rule: str
     queue: str
     priority: int
     app: str | None
@@ -160,7 +164,7 @@ def shown_schedule(standing: Standing, registry: Registry | None = None) -> Show
         name=standing.name,
         next_run_at=shown_instant(standing.next_run_at),
         paused=standing.paused,
-        trigger=definition.trigger,
+        rule=_rule(decode_trigger(definition.trigger)),
         queue=definition.work.queue,
         priority=definition.work.priority,
         app=standing.app,
@@ -202,6 +206,13 @@ def shown_work(kind: Kind, work: str, payload: str | None, registry: Registry | 
 def shown_instant(instant: int | None) -> str | None:
     """An instant in µs as ISO 8601, or null."""
     return None if instant is None else isoformat(instant)
+
+
+def _rule(trigger: Trigger) -> str:
+    """`every 5s`, or the trigger as it is written in code."""
+    if isinstance(trigger, Every) and trigger.anchor is None:
+        return f"every {format_duration(trigger.interval // timedelta(microseconds=1))}"
+    return repr(trigger)
 
 
 def _parts(work: Work, registry: Registry | None) -> dict[str, Any]:  # keyword arguments of structs that have these

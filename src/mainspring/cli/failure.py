@@ -60,6 +60,12 @@ def report(error: Exception, args: Sequence[str] | None) -> int:
     if isinstance(error, click.ClickException):
         _explain(error)
         return error.exit_code
+    if isinstance(error, KeyInUse):
+        say(
+            f"error: the key {error.key!r} belongs to the unfinished task {error.task_id}; --on-conflict keep keeps "
+            f"that one, --on-conflict replace cancels it first"
+        )
+        return CONFLICT
     if isinstance(error, MainspringError):
         say(f"error: {error}")
         return code_of(error)

@@ -13,7 +13,7 @@ from mainspring.when.durations import format_duration
 
 
 @click.group("listeners", cls=Family)
-def listeners_verb() -> None:
+def listeners_verb(**_: object) -> None:
     """List, show, remove, pause, resume or restart listeners. Alone: list."""
 
 

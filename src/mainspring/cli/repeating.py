@@ -28,7 +28,7 @@ def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: 
     """Add a schedule: a task at whole multiples of DURATION since 1970-01-01T00:00Z. --name is the schedule's."""
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
     interval = parse_duration(duration)
-    work, args, kwargs = chosen_work(given, words)
+    work, args, kwargs = chosen_work(given, words, f"{duration} ")
     zone = session.zone(given.tz)
     client = session.adding_client
     now = client.clock.now()

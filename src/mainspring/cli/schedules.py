@@ -10,14 +10,13 @@ from mainspring.cli.verb import Family, verb
 from mainspring.cli.work import what
 from mainspring.shown import ShownSchedule, shown_schedule, shown_task
 from mainspring.standing import Schedule
-from mainspring.when.durations import format_duration
 from mainspring.when.instants import from_datetime, parse_instant
 
 _NEXT = 5
 
 
 @click.group("schedules", cls=Family)
-def schedules_verb() -> None:
+def schedules_verb(**_: object) -> None:
     """List, show, remove, pause, resume schedules, or run one now. Alone: list."""
 
 
@@ -36,7 +35,7 @@ def _list(session: Session) -> int:
     for line in shown:
         at = None if line.next_run_at is None or line.paused else parse_instant(line.next_run_at)
         when = "paused" if line.paused else "" if at is None else distance(at, now)
-        rows.append((line.name, _rule(line), when, "" if at is None else exact(at, zone), what(line)))
+        rows.append((line.name, line.rule, when, "" if at is None else exact(at, zone), what(line)))
     if rows:
         table(("NAME", "RULE", "NEXT", "AT", "WHAT"), rows)
     else:
@@ -55,7 +54,7 @@ def _show(session: Session, name: str) -> int:
     zone, now = session.zone(), session.client.clock.now()
     lines = [
         ("schedule", shown.name),
-        ("rule", _rule(shown) + (", paused" if shown.paused else "")),
+        ("rule", shown.rule + (", paused" if shown.paused else "")),
         ("runs", what(shown)),
         ("queue", f"{shown.queue}, priority {shown.priority}"),
         ("declared in", shown.app or "the command line"),
@@ -98,11 +97,6 @@ def _run_now(session: Session, name: str) -> int:
     if not session.answer(shown):
         out(f"task {task.id} ({clean(shown.label or what(shown))}) is due now")
     return 0
-
-
-def _rule(shown: ShownSchedule) -> str:
-    interval = shown.trigger.get("interval")
-    return f"every {format_duration(interval)}" if isinstance(interval, int) else str(shown.trigger)
 
 
 for _verb in (_list, _show, _pause, _resume, _remove, _run_now):

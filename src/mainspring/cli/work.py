@@ -95,13 +95,14 @@ def given_options(*without: str) -> Callable[[F], F]:
     return decorate
 
 
-def chosen_work(given: Given, words: tuple[str, ...]) -> "tuple[Work, list[object], dict[str, object]]":
-    """The work and its arguments. `words`: what stood before `--` and is no option; there should be none."""
+def chosen_work(given: Given, words: tuple[str, ...], hint: str = "") -> "tuple[Work, list[object], dict[str, object]]":
+    """The work and its arguments. `words`: what stood before `--` too much; `hint`: what belongs before it."""
     ctx = click.get_current_context()
     program = ctx.meta.get(_PROGRAM)
     if words:
+        came = shlex.join(words)
         raise click.UsageError(
-            f"unexpected {shlex.join(words)!r}: write -- before the program: {ctx.command_path} -- {shlex.join(words)}"
+            f"unexpected {came!r}: write -- before the program: {ctx.command_path} {hint}-- {came}", ctx
         )
     if given.call is not None:
         if program:
