@@ -1,14 +1,14 @@
-"""`cancel` tells the truth: it will not start, it runs and was asked, or it is too late. Also in a race with the start."""
+"""`cancel` tells the truth, also in a race: it will not start, it runs and was asked, or it is too late."""
 
 import asyncio
 import sys
 import threading
 
 import pytest
-from conftest import LONG, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemons import LONG, until
 from mainspring import Daemon, TaskCancelled, TaskNotFound, TooLate, stopping
 from mainspring.testing import VirtualClock
 
@@ -55,12 +55,12 @@ def test_cancelling_twice_is_too_late_the_second_time(daemon, f):
     assert [str(task.cancel()), str(task.cancel())] == ["cancelled", "too-late"]
 
 
-@pytest.mark.parametrize("id", ["999", "nonsense", "", "-1", "9" * 30])
-def test_an_unknown_id(daemon, id):
-    with pytest.raises(TaskNotFound, match=repr(id)):
-        daemon.cancel(id)
+@pytest.mark.parametrize("unknown", ["999", "nonsense", "", "-1", "9" * 30])
+def test_an_unknown_id(daemon, unknown):
+    with pytest.raises(TaskNotFound, match=repr(unknown)):
+        daemon.cancel(unknown)
     with pytest.raises(LookupError):
-        daemon.get(id)
+        daemon.get(unknown)
 
 
 def test_a_running_one_is_asked_and_ends_as_cancelled_if_it_heeds(threaded, gate):

@@ -1,11 +1,11 @@
-"""Time limits: a program is ended, a coroutine cancelled, a function on a thread asked, and settled if it does not heed."""
+"""Time limits: a program is ended, a coroutine cancelled; a function is asked, and settled if it does not heed."""
 
 import asyncio
 import sys
 
 import pytest
-from conftest import LONG, until
 
+from daemons import LONG, until
 from mainspring import InvalidValue, Retry, TaskFailed, context, stopping
 
 

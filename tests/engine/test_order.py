@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from conftest import LONG, until
 
+from daemons import LONG, until
 from mainspring import InvalidValue, TooLate
 
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from conftest import LONG
 
+from daemons import LONG
 from mainspring import Daemon
 
 

@@ -1,8 +1,8 @@
 """Queues: which are served, and how many of one run at once."""
 
 import pytest
-from conftest import LONG, until
 
+from daemons import LONG, until
 from mainspring import InvalidValue
 
 

@@ -1,6 +1,7 @@
 """What follows a failed attempt: another one, after how long, and when it is the end."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_further_attempts_come_after_growing_delays(daemon, clock, flaky):
         assert task.state == "waiting"
         assert task.error is None  # of the history, not of what waits
         starts.append(clock.run_to_next())
-    gaps = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(starts)]
     assert gaps == [timedelta(seconds=s) for s in (1, 3, 9, 10)]
     assert task.result() == 5
     assert [(one.attempt, one.reason) for one in task.attempts] == [(n, "error") for n in (1, 2, 3, 4)]
