@@ -84,6 +84,7 @@ class Daemon(Declaring):
         self.events = Events()
         self._life = threading.RLock()
         self._engine: Engine | None = None
+        self._ending: Engine | None = None
         self._driver: ManualDriver | None = None
         self._inline = inline
         self._warned = False
@@ -154,14 +155,17 @@ class Daemon(Declaring):
         with self._life:
             engine, self._engine = self._engine, None
             driver, self._driver = self._driver, None
+            self._ending = engine or self._ending  # `hurry` must still reach it
         if engine is not None:
             engine.stop(None if grace is None else parse_duration(grace))
+            self._ending = None
             if driver is not None and (detach := getattr(self.clock, "detach", None)) is not None:
                 detach(driver)
 
     def hurry(self) -> None:
         """Cut short the grace of a stop that is going on."""
-        engine = self._engine
+        with self._life:
+            engine = self._engine or self._ending
         if engine is not None:
             engine.hurry()
 
@@ -257,6 +261,7 @@ class Daemon(Declaring):
         self._life = threading.RLock()
         self._opening = threading.Lock()
         self._engine = None
+        self._ending = None
         self._driver = None
 
 

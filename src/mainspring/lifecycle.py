@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from mainspring.errors import Misuse
@@ -29,29 +30,33 @@ def run_until_signal(daemon: "Daemon") -> None:
         raise Misuse(
             "run() must be called from the main thread, where signals arrive; elsewhere use start() and stop()"
         )
-    asked = threading.Event()
+    asked: SimpleQueue[int] = SimpleQueue()  # its `put` may interrupt its `get`; the locks of an Event may not
     count = 0
 
     def ask(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001  # the shape of a handler
         nonlocal count
         count += 1
-        if count == 1:
-            asked.set()
-        elif count == 2:
-            daemon.hurry()
-        else:
+        if count > 2:
             os._exit(128 + number)
+        asked.put(number)
+
+    def hurry() -> None:
+        if asked.get():
+            log.info("hurrying: what runs is asked to stop; a third signal ends this process at once")
+            daemon.hurry()
 
     before = {one: signal.signal(one, ask) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         if not daemon.started:
             daemon.start()
         log.info("ready: %s, %d workers", daemon.store.url, daemon.settings.workers)
-        asked.wait()
+        asked.get()
+        threading.Thread(target=hurry, name="mainspring-signals", daemon=True).start()
         log.info("stopping: what runs has %.1f s to end; a second signal hurries", daemon.settings.grace / 1e6)
         daemon.stop()
         log.info("stopped")
     finally:
+        asked.put(0)
         daemon.stop(0)
         for one, handler in before.items():
             signal.signal(one, handler)

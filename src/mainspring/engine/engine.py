@@ -268,6 +268,7 @@ class Engine:
         """Cut the grace of a stop that is going on."""
         self._hurry.set()
         self.pool.hurry()
+        self.supervisor.hurry()
 
     def stop(self, grace_us: int | None = None) -> None:
         """Start nothing more, let what runs end within the grace, give back the rest, leave. Stopping twice is fine."""
@@ -275,6 +276,7 @@ class Engine:
             return
         self._stopped = True
         grace = (self.plan.grace if grace_us is None else grace_us) / 1e6
+        end = self.clock.monotonic() / 1e6 + grace
         self.claimer.paused = True
         self.supervisor.ask_stop()
         self.pool.stop()
@@ -282,7 +284,7 @@ class Engine:
         ended = self.pool.join(0 if self._hurry.is_set() else grace)
         if not ended:
             self._interrupt()
-        self.supervisor.join(_LAST_CHANCE_S if self._hurry.is_set() else max(grace, _LAST_CHANCE_S))
+        self.supervisor.join(max(end - self.clock.monotonic() / 1e6, _LAST_CHANCE_S))
         self.supervisor.close()
         self.program_attempts.close()
         for loop in (self._timer_loop, self._desk_loop, self._recorder_loop):

@@ -30,6 +30,7 @@ log = logging.getLogger("mainspring")
 
 WRITE_EVERY_US = 500_000  # at most one write of a listener's status in this time
 _TRIES = 50
+_LAST_CHANCE_S = 1.0
 
 
 class Supervisor:
@@ -64,6 +65,7 @@ class Supervisor:
         self._turns: Turns = InlineTurns() if manual else ThreadTurns(workers, clock, self._may_starve)
         self._lock = threading.RLock()  # whoever steps, asks or closes
         self._quiet = threading.Condition()  # a body has ended
+        self._hurried = False
         self._held: dict[str, Listener] = {}
         self._told: deque[tuple[Listener, int | None]] = deque()  # changed, or to be started again at an instant
         self._again: list[tuple[int, int, Listener]] = []  # at (monotonic), tie
@@ -303,11 +305,20 @@ class Supervisor:
         with self._lock:
             asked = [listener for listener in self._held.values() if listener.asked]
         with self._quiet:
-            if self._quiet.wait_for(lambda: all(listener.ended for listener in asked), timeout_s):
-                return True
+            self._quiet.wait_for(lambda: self._hurried or all(listener.ended for listener in asked), timeout_s)
+            if self._hurried:
+                self._quiet.wait_for(lambda: all(listener.ended for listener in asked), _LAST_CHANCE_S)
+        if all(listener.ended for listener in asked):
+            return True
         left = ", ".join(listener.name for listener in asked if not listener.ended)
         log.warning("listeners that did not stop when they were asked are left behind: %s", left)
         return False
+
+    def hurry(self) -> None:
+        """Cut a `join` that is going on, or will come, to a last chance."""
+        with self._quiet:
+            self._hurried = True
+            self._quiet.notify_all()
 
     def close(self) -> None:
         """Let go of what has ended. What has not is freed when this daemon leaves the store."""
