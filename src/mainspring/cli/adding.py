@@ -83,7 +83,7 @@ def _hint_at_missing_dashes(when: tuple[str, ...], first: str, rest: str) -> Non
 def _add(
     session: Session, given: Given, words: tuple[str, ...], *, at: datetime | None = None, after: str | None = None
 ) -> int:
-    work, args, kwargs = chosen_work(given, words, "" if after is None else f"{after} ")
+    work, args, kwargs = chosen_work(session, given, words, "" if after is None else f"{after} ")
     zone = session.zone(given.tz)
     client = session.adding_client
     now = client.clock.now()

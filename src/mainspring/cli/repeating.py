@@ -28,7 +28,7 @@ def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: 
     """Add a schedule: a task at whole multiples of DURATION since 1970-01-01T00:00Z. --name is the schedule's."""
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
     interval = parse_duration(duration)
-    work, args, kwargs = chosen_work(given, words, f"{duration} ")
+    work, args, kwargs = chosen_work(session, given, words, f"{duration} ")
     zone = session.zone(given.tz)
     client = session.adding_client
     now = client.clock.now()
@@ -60,7 +60,7 @@ def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: 
 def listen_verb(session: Session, words: tuple[str, ...], pause: str, everywhere: bool, **said: object) -> int:
     """Add a listener: a program or function that runs again and again, for ever, started anew when it fails."""
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
-    work, args, _ = chosen_work(given, words)
+    work, args, _ = chosen_work(session, given, words)
     client = session.adding_client
     options = chosen_options(given, client.clock.now(), session.zone())
     listener = client.add_listener(work, args=args, pause=pause, everywhere=everywhere, **options)

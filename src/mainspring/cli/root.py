@@ -63,6 +63,13 @@ Each verb has its own help with examples: mainspring at --help
 class Root(Verbs):
     """The verbs, without importing any before it is called."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Alone it prints its help."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """All verbs, family by family."""
         return list(VERBS)

@@ -18,8 +18,8 @@ _FLAGS = ("workers", "listener_workers", "pool", "queues", "grace")
 @verb(
     "run",
     examples="""
-        mainspring run                              a daemon on ./mainspring.db, for programs and functions below here
-        mainspring run shop:daemon --workers 16     the Daemon of your program
+        mainspring run
+        mainspring run shop:daemon --workers 16
         mainspring run --store /var/lib/shop.db --log-format json
         mainspring run shop:daemon --queues mail=2,reports
     """,

@@ -52,7 +52,7 @@ def coloured(text: str, colour: str | None, *, bold: bool = False) -> str:
     """`text` in a colour, on a terminal that wants it."""
     if not _colourful(sys.stdout) or (colour is None and not bold):
         return text
-    return click.style(text, fg=colour, bold=bold)
+    return click.style(text, fg=colour, bold=bold or None)
 
 
 def _colourful(stream: object) -> bool:

@@ -1,6 +1,7 @@
 """What adding verbs have in common: `-- PROGRAM ARGS` or `--call module:function`, and the options of a task."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 import msgspec
 
+from mainspring.cli.session import Session
 from mainspring.cli.verb import Verb
 from mainspring.errors import InvalidValue
 from mainspring.when.durations import parse_duration
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 _PROGRAM = "mainspring.program"
+_NAME = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 
 
 class ProgramVerb(Verb):
@@ -34,9 +37,8 @@ class ProgramVerb(Verb):
         try:
             return super().parse_args(ctx, args[:cut])
         except click.NoSuchOption as error:
-            if cut < len(args) or error.possibilities:
-                raise
-            raise click.UsageError(f"{error.format_message()} Options of a program stand after --", ctx) from None
+            hint = "" if cut < len(args) else " Options of a program stand after --"
+            raise click.UsageError(f"{error.format_message()}{hint}", ctx) from None
 
 
 class Given(msgspec.Struct, kw_only=True):
@@ -95,7 +97,9 @@ def given_options(*without: str) -> Callable[[F], F]:
     return decorate
 
 
-def chosen_work(given: Given, words: tuple[str, ...], hint: str = "") -> "tuple[Work, list[object], dict[str, object]]":
+def chosen_work(
+    session: Session, given: Given, words: tuple[str, ...], hint: str = ""
+) -> "tuple[Work, list[object], dict[str, object]]":
     """The work and its arguments. `words`: what stood before `--` too much; `hint`: what belongs before it."""
     ctx = click.get_current_context()
     program = ctx.meta.get(_PROGRAM)
@@ -108,6 +112,11 @@ def chosen_work(given: Given, words: tuple[str, ...], hint: str = "") -> "tuple[
         if program:
             raise click.UsageError("--call and a program after -- were both given; leave one out")
         _refuse(given.cwd or given.env, "--cwd and --env are for programs; a function runs in the daemon's process")
+        if not _NAME.fullmatch(given.call) and session.adding_client.registry.get(given.call) is None:
+            raise click.UsageError(
+                f"--call expects module:function, such as shop:open_sale (or with --app a name that is registered "
+                f"there), got {given.call!r}"
+            )
         args = _json("--args", given.args, list, "a list such as '[42]'")
         kwargs = _json("--kwargs", given.kwargs, dict, "an object such as '{\"item\": 42}'")
         return given.call, args, kwargs
