@@ -57,6 +57,7 @@ class Claimer:
         self._registry = registry
         self._timer = timer
         self._queues = queues
+        self._limits = {queue: limit for queue, limit in (queues or {}).items() if limit is not None}
         self._programs = programs
         self._warm = warm  # programs may come: what starts them should be there before they are due
         self._safety = safety
@@ -135,34 +136,49 @@ class Claimer:
         self._until = now + HORIZON_US
         ahead = HELD_MAX - len(self._timeline)
         got += self._reserve(self._able, now, self._until, ahead) if ahead > 0 else 0
-        following = self._store.next_due(self._able)
-        if following is None:
-            self._look_at = None
-        elif following <= self._until:  # more than there was room for: look when there is some, or for what is ahead
-            self._pool.hungry = True
-            # the workers may have made room before they could know that they should tell
-            self._look_at = now if self._pool.roomy() else self._until - LEAD_US
-        else:
-            self._look_at = following - LEAD_US
+        self._look_at = self._next_look(now)
         return got
+
+    def _next_look(self, now: int) -> int | None:
+        """When to look again; None: when there are news, or room."""
+        full = self._full(now)
+        if full:
+            self._pool.hungry = True
+            if self._full(now) != full:
+                return now  # a worker made room before it could know that it should tell
+        following = self._store.next_due([lane for lane in self._able if self._lanes[lane].queue not in full])
+        if following is None:
+            return None
+        if following > self._until:
+            return following - LEAD_US
+        # more than there was room for: look when there is some, or for what is ahead
+        self._pool.hungry = True
+        # the workers may have made room before they could know that they should tell
+        return now if self._pool.roomy() else self._until - LEAD_US
 
     def _reserve_due(self, now: int) -> int:
         """What is due already: as much as there is room for, and whatever outranks what waits for a worker."""
-        limits = self._queues or {}
-        limited = {queue: limit for queue, limit in limits.items() if limit is not None}
         room = self._pool.room()
-        free = [lane for lane in self._able if self._lanes[lane].queue not in limited]
+        free = [lane for lane in self._able if self._lanes[lane].queue not in self._limits]
         got = 0
         if room > 0:
             got += self._reserve(free, 0, now, room)
         elif (lowest := self._pool.lowest()) is not None:
             higher = [lane for lane in free if self._lanes[lane].priority > lowest]
             got += self._reserve(higher, 0, now, len(self._pool.slots))
-        for queue, limit in limited.items():
-            held = sum(one.queue == queue for one in tuple(self._timeline.held.values()))
+        for queue in self._limits:
             lanes = [lane for lane in self._able if self._lanes[lane].queue == queue]
-            got += self._reserve(lanes, 0, now, max(0, 2 * limit - held))
+            got += self._reserve(lanes, 0, now, self._room_of(queue, now))
         return got
+
+    def _room_of(self, queue: str, now: int) -> int:
+        """Of a queue with a limit: how many more due tasks are worth holding. What is due later takes no room."""
+        held = sum(one.queue == queue and one.run_at <= now for one in tuple(self._timeline.held.values()))
+        return max(0, 2 * self._limits[queue] - held)
+
+    def _full(self, now: int) -> set[str]:
+        """The queues with a limit of which enough is held."""
+        return {queue for queue in self._limits if self._room_of(queue, now) == 0}
 
     def _reserve(self, lanes: list[int], after: int, until: int, limit: int) -> int:
         if not lanes or limit <= 0:
