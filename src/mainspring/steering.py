@@ -17,6 +17,7 @@ from mainspring.when.instants import parse_instant
 
 # How long a holder may take to answer. It answers in milliseconds; one that is stopped (SIGSTOP) never does.
 ANSWER_US = 5_000_000
+_GIVEN_UP = Verdict("held")  # no holder answers this
 
 
 class Cancellation(StrEnum):
@@ -128,6 +129,11 @@ class Steering:
             return answer
         if self.settle_dead(node):
             return None
+        # what nobody waits for any more is not to be done later: the first answer counts, and this may be it
+        self.store.answer(request, _GIVEN_UP)
+        answer = self.store.answered(request)
+        if answer is not None and answer != _GIVEN_UP:
+            return answer
         raise StoreError(
             f"node {node} holds the task and did not answer within 5 s: nothing is known to have changed; see whether "
             f"its process is stopped (`mainspring status` shows its pid)"

@@ -189,8 +189,8 @@ class MemoryStore(Store):
     def answer(self, request: int, verdict: Verdict) -> None:
         with self._lock:
             if request in self._requests:
-                node, demand, _ = self._requests[request]
-                self._requests[request] = (node, demand, verdict)
+                node, demand, first = self._requests[request]
+                self._requests[request] = (node, demand, first or verdict)
                 self._tell(["answer"])
 
     def answered(self, request: int) -> Verdict | None:

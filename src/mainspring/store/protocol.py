@@ -131,7 +131,7 @@ class Store(Protocol):
         """The requests to `node` that it has not answered, oldest first."""
 
     def answer(self, request: int, verdict: Verdict) -> None:
-        """Answer a request and wake whoever waits for it."""
+        """Answer a request and wake whoever waits for it. The first answer counts; an asker may give up with one."""
 
     def answered(self, request: int) -> Verdict | None:
         """The answer, or None while there is none. The caller's: a request that was read with its answer is

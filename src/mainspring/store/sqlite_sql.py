@@ -72,7 +72,7 @@ FROM json_each(?1) j CROSS JOIN task t ON t.key = j.value AND t.key IS NOT NULL 
 ASK = "INSERT INTO request (node, task, demand) VALUES (?, ?, ?)"
 REQUESTS = """
 SELECT json_group_array(json_array(id, task, demand) ORDER BY id) FROM request WHERE node = ? AND answer IS NULL"""
-ANSWER = "UPDATE request SET answer = ?2 WHERE id = ?1"
+ANSWER = "UPDATE request SET answer = ?2 WHERE id = ?1 AND answer IS NULL"
 ANSWERED = "SELECT answer FROM request WHERE id = ?"
 FORGET_REQUEST = "DELETE FROM request WHERE id = ?"
 FORGET_OLD_ANSWERS = "DELETE FROM request WHERE answer IS NOT NULL AND id < (SELECT max(id) FROM request) - 1000"

@@ -223,6 +223,16 @@ def an_answer_is_read_once(trial: Trial) -> None:
     assert trial.store.requests(node) == []
 
 
+def the_first_answer_counts(trial: Trial) -> None:
+    """A request that was answered stays answered so: who asked may give up, and says that with an answer."""
+    node = trial.join().node
+    number = trial.store.ask(node, 1, Cancel())
+    trial.store.answer(number, Verdict("held"))
+    assert trial.store.requests(node) == []
+    trial.store.answer(number, Verdict("done", State.CANCELLED))
+    assert trial.store.answered(number) == Verdict("held")
+
+
 def an_answer_nobody_waits_for_is_fine(trial: Trial) -> None:
     """Answering a request that was forgotten does nothing; asking about one that never was is None."""
     trial.store.answer(99, Verdict("not-found"))
