@@ -50,3 +50,24 @@ def fifo(tmp_path):
         return path
 
     return fifo
+
+
+# A daemon that reserves what is due within a day: what is not due yet is held all the same.
+HOLDS = """
+import sys
+from mainspring.engine import claimer
+claimer.HORIZON_US = 86_400_000_000
+import workload
+from support import say
+with workload.daemon:
+    say("ready")
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(start):
+    """A daemon that reserves what is due within a day."""
+    daemon = start("-c", HOLDS)
+    daemon.until("ready")
+    return daemon

@@ -1,4 +1,4 @@
-"""A daemon of `workload` as a process. Says `ready` when it heeds signals, `alone <left>` when nothing dead is left.
+"""A daemon of `workload` as a process. Says `ready` when it heeds signals, `alone <left>` when no other is left.
 
 `<left>` counts programs of earlier daemons that still ran at that moment. With TICK set it has a schedule.
 """
@@ -25,7 +25,9 @@ def tell(event):
 
 def alone():
     def look():
-        return all(node.alive for node in daemon.store.nodes()) or None
+        # a node whose process was killed counts as alive until its programs are gone
+        nodes = daemon.store.nodes()
+        return (bool(nodes) and all(node.pid == os.getpid() for node in nodes)) or None
 
     daemon._waiting.until(look, None)
     say("alone", len(earlier & programs_running(os.environ["STORE"])))

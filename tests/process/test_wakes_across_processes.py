@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from support import PATIENCE, Ledger, compare, open_gate, wait_at_gate
+from support import PATIENCE, Ledger, compare, held, open_gate, wait_at_gate
 
 from mainspring import TaskCancelled, TooLate
 from mainspring.steering import Cancellation
@@ -20,34 +20,6 @@ with workload.daemon as daemon:
     for _ in sys.stdin:
         say(daemon._engine.claimer.found_by_safety)
 """
-
-# A daemon that reserves what is due within a day: what is not due yet is held all the same.
-HOLDS = """
-import sys
-from mainspring.engine import claimer
-claimer.HORIZON_US = 86_400_000_000
-import workload
-from support import say
-with workload.daemon:
-    say("ready")
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def holder(start):
-    daemon = start("-c", HOLDS)
-    daemon.until("ready")
-    return daemon
-
-
-def held(client, *tasks):
-    """Wait until the daemon holds these; it has looked at all there is before it runs the second of two in a row."""
-    for _ in range(2):
-        client.add_task("workload:quick").result(PATIENCE)
-    for task in tasks:
-        assert task.refresh().row.holder is not None
-    return tasks
 
 
 def test_a_waiting_client_is_woken_and_reads_only_when_there_is_news(start, client, fifo, monkeypatch):

@@ -103,3 +103,10 @@ def heedful(path):
     while not stopping():
         time.sleep(0.002)  # a sleeping body
     note("E")
+
+
+def add_and_wait(_):
+    """No task: for a worker of multiprocessing, which adds one."""
+    task = quick.enqueue()
+    task.result(50)
+    return f"{daemon.started}/{task.id}"
