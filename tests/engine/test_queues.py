@@ -73,3 +73,18 @@ def test_bad_queue_names_are_refused(daemon, bad):
 
     with pytest.raises(InvalidValue, match="queue="):
         f.options(queue=bad).enqueue()
+
+
+def test_what_is_planned_for_later_takes_no_room_from_what_is_due(url, clock):
+    from mainspring import Daemon
+
+    daemon = Daemon(url, clock=clock, queues={"mail": 1})
+
+    @daemon.task(name="t:f", queue="mail")
+    def f(): ...
+
+    with daemon:
+        for _ in range(5):
+            f.after("3s").enqueue()  # reserved ahead
+        clock.advance("1ms")
+        assert f.enqueue().refresh().state == "succeeded"
