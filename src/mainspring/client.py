@@ -11,6 +11,7 @@ from mainspring.items import specs_of
 from mainspring.steering import Steering
 from mainspring.store.rows import Filter, NewTask, Release, Standing, TaskRow
 from mainspring.task import Task
+from mainspring.tasks.names import bare_name
 from mainspring.tasks.state import Kind, State
 from mainspring.when.durations import parse_duration
 
@@ -106,13 +107,13 @@ class Client(Steering):
     ) -> Standing:  # fmt: skip
         """The row of a schedule, checked and not yet stored."""
         from mainspring.engine.definitions import ScheduleDefinition
-        from mainspring.standing import new_schedule, own_name
+        from mainspring.standing import new_schedule
         from mainspring.when.triggers import encode_trigger, parse_trigger
 
         _refuse_for_standing(options, "schedule")
         stored = self._adder.work(work, args, kwargs, options)
         definition = ScheduleDefinition(trigger=encode_trigger(parse_trigger(trigger)), work=stored)
-        return new_schedule(stored.name or own_name(stored.work), app, definition, now)
+        return new_schedule(stored.name or bare_name(stored.kind, stored.work), app, definition, now)
 
     def new_listener(
         self, work: Work, args: Sequence[object], options: Options, pause: Duration, *, everywhere: bool,
@@ -120,12 +121,12 @@ class Client(Steering):
     ) -> Standing:  # fmt: skip
         """The row of a listener, checked and not yet stored."""
         from mainspring.engine.definitions import ListenerDefinition
-        from mainspring.standing import new_listener, own_name
+        from mainspring.standing import new_listener
 
         _refuse_for_standing(options, "listener")
         stored = self._adder.work(work, args, None, options)
         definition = ListenerDefinition(work=stored, pause=parse_duration(pause), everywhere=everywhere)
-        return new_listener(stored.name or own_name(stored.work), app, definition)
+        return new_listener(stored.name or bare_name(stored.kind, stored.work), app, definition)
 
     def schedules(self) -> "list[Schedule]":
         """All schedules of the store."""

@@ -184,11 +184,6 @@ def find_standing(client: "Client", kind: Kind, name: str) -> Standing:
     raise NotFound(f"there is no {kind} {name!r}; there are: {names}")
 
 
-def own_name(work: str) -> str:
-    """The last part of a registered name or of a program's path."""
-    return work.rpartition(":")[2].rpartition("/")[2]
-
-
 def new_schedule(name: str, app: str | None, definition: ScheduleDefinition, now: int) -> Standing:
     """The row of a schedule that starts now."""
     return Standing(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from mainspring.errors import ResultLost, TaskCancelled, TaskFailed, TaskMissed, TaskNotFound, TooLate, WaitTimeout
 from mainspring.store.rows import AttemptRow, TaskRow
+from mainspring.tasks import names
 from mainspring.tasks.problems import Problem, decode_problem
 from mainspring.tasks.state import FINISHED, Kind, State
 from mainspring.when.durations import parse_duration
@@ -209,7 +210,7 @@ class Task(Generic[R_co]):
 
 def bare_name(row: TaskRow) -> str:
     """The last part of a function's or program's name."""
-    return row.work.rpartition(":")[2] if row.kind is Kind.FUNCTION else row.work.rpartition("/")[2]
+    return names.bare_name(row.kind, row.work)
 
 
 def _problem(row: TaskRow) -> Problem:

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from mainspring.store.memory_table import Task
 from mainspring.store.rows import Again, AttemptRow, Cancel, Change, Filter, Reschedule, Reservation, Settlement
+from mainspring.tasks.names import answers_to
 from mainspring.tasks.state import FINISHED, LEGAL, State
 
 POISON = 3  # losses after which a task is set aside
@@ -103,10 +104,9 @@ def lose(task: Task, started_at: int | None, now: int | None) -> None:
 def fits(task: Task, wanted: Filter) -> bool:
     """Whether `find` means this task."""
     new = task.new
-    last = new.work.replace(":", ".").rpartition(".")[2]
     return (
         (not wanted.states or task.state in wanted.states)
-        and (wanted.name is None or wanted.name in (new.name, new.work, last))
+        and (wanted.name is None or wanted.name == new.name or answers_to(new.kind, new.work, wanted.name))
         and (wanted.queue is None or wanted.queue == new.queue)
         and (wanted.kind is None or wanted.kind is new.kind)
         and (wanted.schedule is None or wanted.schedule == new.schedule)

@@ -186,7 +186,7 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tasks `find` returns. `name` matches the label, the full registered name, or its last part."""
+    """Which tasks `find` returns. `name`: the label, or see `tasks.names.answers_to`."""
 
     states: tuple[State, ...] = ()
     name: str | None = None

@@ -11,6 +11,7 @@ import msgspec
 
 from mainspring.store.rows import Filter, Lane
 from mainspring.store.sqlite_sql import FIRED, Value
+from mainspring.tasks.names import answers_to
 from mainspring.tasks.state import CODES, FINISHED, STATES, State
 
 Query = tuple[str, list[Value]]
@@ -67,15 +68,10 @@ def finished(wanted: Filter, lanes: list[Lane], limit: int) -> Query | None:
     return _bound(statement, {"lanes": msgspec.json.encode(chosen).decode(), "limit": limit, **values})
 
 
-def last_part(work: str) -> str:
-    """The bare name at the end of a registered one: `open_sale` of `shop:open_sale`."""
-    return work.replace(":", ".").rpartition(".")[2]
-
-
 def _lanes(wanted: Filter, lanes: list[Lane]) -> list[tuple[int, int]]:
     """The lanes that fit, each with 1 when its work already answers to the wanted name."""
     return [
-        (lane.id, int(wanted.name is None or wanted.name in (lane.work, last_part(lane.work))))
+        (lane.id, int(wanted.name is None or answers_to(lane.kind, lane.work, wanted.name)))
         for lane in lanes
         if (wanted.queue is None or wanted.queue == lane.queue) and (wanted.kind is None or wanted.kind is lane.kind)
     ]

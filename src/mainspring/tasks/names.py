@@ -5,6 +5,7 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 from mainspring.errors import UnknownFunction
+from mainspring.tasks.state import Kind
 
 _MAIN = ("__main__", "__mp_main__")  # multiprocessing's children load the parent's script under the second name
 
@@ -30,6 +31,17 @@ def name_of(function: object) -> str:
             )
         return f"{real_module(function.__module__)}:{qualname}"
     raise UnknownFunction(_why_nameless(function))
+
+
+def bare_name(kind: Kind, work: str) -> str:
+    """What a task is called that has no label: the function's qualified name, or the program's file name."""
+    return work.rpartition(":" if kind is Kind.FUNCTION else "/")[2]
+
+
+def answers_to(kind: Kind, work: str, name: str) -> bool:
+    """Is `name` the full name of the work, its bare name, or of a method the last part of that?"""
+    bare = bare_name(kind, work)
+    return name in (work, bare) or (kind is Kind.FUNCTION and name == bare.rpartition(".")[2])
 
 
 def class_names(kind: type) -> tuple[str, ...]:

@@ -48,10 +48,10 @@ def by_each_field(trial: Trial) -> None:
 
 
 def by_name(trial: Trial) -> None:
-    """`name` matches the label, the full registered name, or its last part; nothing else."""
+    """`name` matches the label, the full name, the bare name (of a program its file), a method's last part; nothing else."""
     labelled = trial.add(work="shop:open_sale", name="sale 42")
     method = trial.add(work="shop.eu:Till.close")
-    program = trial.add(kind=Kind.PROGRAM, work="", name="echo")
+    program = trial.add(kind=Kind.PROGRAM, work="/shop:1/open.sh", name="echo")
 
     def ids(name: str) -> list[int]:
         return [row.id for row in trial.store.find(Filter(name=name))]
@@ -60,8 +60,9 @@ def by_name(trial: Trial) -> None:
     assert ids("shop:open_sale") == [labelled]
     assert ids("open_sale") == [labelled]
     assert ids("shop.eu:Till.close") == [method]
-    assert ids("echo") == [program]
-    for nothing in ("sale", "pen_sale", "shop", "open%", "OPEN_SALE", "*"):
+    assert ids("Till.close") == ids("close") == [method]
+    assert ids("echo") == ids("open.sh") == ids("/shop:1/open.sh") == [program]
+    for nothing in ("sale", "pen_sale", "shop", "open%", "OPEN_SALE", "*", "sh", "1/open.sh"):
         assert ids(nothing) == [], nothing
 
 
