@@ -122,14 +122,22 @@ FOLD = ("2026-11-01T01:30:00-04:00", "2026-11-01T01:30:00-05:00")
 )
 def test_a_local_time_that_does_not_exist_or_exists_twice_shows_the_choices(local, words, choices):
     naive = datetime.fromisoformat(local)
-    for value in (local, naive, naive.replace(tzinfo=NEW_YORK)):
+    for value in (local, naive):
         with pytest.raises(InvalidValue, match=words) as caught:
             parse_instant(value, tz=NEW_YORK)
         for choice in choices:
             assert f"'{choice}'" in str(caught.value)
             parse_instant(choice)  # what is shown can be used
-    with pytest.raises(InvalidValue, match=words):
-        parse_instant(naive.replace(tzinfo=NEW_YORK))
+
+
+def test_an_aware_time_that_exists_twice_means_what_it_says_and_one_that_does_not_exist_is_refused():
+    for choice in FOLD:
+        instant = parse_instant(choice)
+        assert parse_instant(to_datetime(instant, NEW_YORK)) == instant  # as of datetime.now(NEW_YORK) in that hour
+    day_before = datetime(2026, 10, 31, 1, 30, tzinfo=NEW_YORK)
+    assert parse_instant(day_before + timedelta(days=1)) == parse_instant(FOLD[0])
+    with pytest.raises(InvalidValue, match="does not exist"):
+        parse_instant(datetime(2026, 3, 8, 2, 30, tzinfo=NEW_YORK))
 
 
 def test_fold_chooses_the_second_but_not_a_time_that_does_not_exist():

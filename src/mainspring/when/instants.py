@@ -1,6 +1,7 @@
 """Instants as integer microseconds UTC: from what people pass, and back to datetimes and text.
 
-A local time that does not exist or exists twice is never guessed: the error shows the instants to choose from.
+A local time that does not exist or exists twice is never guessed: the error shows the instants to choose from. An aware
+datetime that exists twice has chosen already: its `fold` says which, and `datetime.now(zone)` means what it says.
 """
 
 import re
@@ -39,7 +40,7 @@ def parse_instant(value: datetime | str | float, *, tz: tzinfo | str | None = No
     if isinstance(value, int | float):
         return from_epoch_seconds(value)
     moment = _as_datetime(value)
-    return resolve_local(moment, tz) if moment.utcoffset() is None else _from_aware(moment)
+    return resolve_local(moment, tz) if moment.utcoffset() is None else _from_aware(moment, fold_is_meant=True)
 
 
 def to_datetime(microseconds: int, tz: tzinfo = UTC) -> datetime:
@@ -97,7 +98,7 @@ def resolve_local(local: datetime, tz: tzinfo | str | None) -> int:
     zone = load_zone(tz)
     if local.tzinfo is not None:  # a tzinfo that does not know its offset
         local = local.replace(tzinfo=None)
-    return _from_aware(local.replace(tzinfo=zone))
+    return _from_aware(local.replace(tzinfo=zone), fold_is_meant=False)
 
 
 def local_choices(moment: datetime) -> tuple[int, ...]:
@@ -109,7 +110,7 @@ def local_choices(moment: datetime) -> tuple[int, ...]:
     return (first,) if first == second else (min(first, second), max(first, second))
 
 
-def _from_aware(moment: datetime) -> int:
+def _from_aware(moment: datetime, *, fold_is_meant: bool) -> int:
     choices = local_choices(moment)
     if len(choices) == 1:
         return _bounded(choices[0], moment)
@@ -119,8 +120,8 @@ def _from_aware(moment: datetime) -> int:
     assert before is not None
     assert after is not None
     exists_twice = before > after
-    if exists_twice and moment.fold == 1:
-        return choices[1]
+    if exists_twice and (fold_is_meant or moment.fold == 1):
+        return choices[moment.fold]
     assert moment.tzinfo is not None
     earlier, later = (to_datetime(choice, moment.tzinfo).isoformat() for choice in choices)
     wall = moment.replace(tzinfo=None).isoformat(sep=" ")
