@@ -81,7 +81,7 @@ def make(task: Task, change: Change, now: int) -> None:
             task.run_at = run_at
         case Again(run_at):
             task.wait_again()
-            task.run_at, task.failures = run_at, 0
+            task.run_at, task.failures, task.losses = run_at, 0, 0
 
 
 def lose(task: Task, started_at: int | None, now: int | None) -> None:

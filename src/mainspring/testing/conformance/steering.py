@@ -99,7 +99,7 @@ def rescheduled_waits_for_the_new_instant(trial: Trial) -> None:
 
 
 def again_goes_on_counting(trial: Trial) -> None:
-    """`Again`: waits again under the same id, attempts go on, failures count from nought, the old end is cleared."""
+    """`Again`: waits again under the same id, attempts go on, failures from nought, the old end is cleared."""
     seat = trial.join()
     held = trial.hold(seat)
     trial.finish(held, State.WAITING, attempt=1, failures=1, failed_try=True, reason="raised")
@@ -111,6 +111,21 @@ def again_goes_on_counting(trial: Trial) -> None:
     assert (row.reason, row.error, row.result, row.finished_at) == (None, None, None, None)
     assert trial.store.attempts(held.id) == [AttemptRow(1, None, None, "raised", None)]
     trial.hold_again(held.id, seat)
+
+
+def again_counts_losses_from_nought(trial: Trial) -> None:
+    """`Again` of a poisoned task: it has three losses before it, not one."""
+    task = trial.add()
+    for state in 2 * (State.WAITING, State.WAITING, State.FAILED):
+        held = trial.hold_again(task, trial.join())
+        trial.start(held, attempt=trial.task(task).attempt + 1)
+        trial.kill(held.seat)
+        trial.store.take_over(held.seat.node, T + 1)
+        assert trial.task(task).state is state
+        if state is State.FAILED:
+            assert trial.task(task).reason == "poison"
+            trial.store.change(task, Again(T), T + 2)
+            assert trial.task(task).losses == 0
 
 
 def at_most_once_is_not_started_again(trial: Trial) -> None:
