@@ -36,8 +36,8 @@ types: $(READY) ## mypy, strict
 	@$(BIN)/mypy src $(wildcard bench)
 
 .PHONY: bench
-bench: $(READY) ## the figures this project holds itself to; SMOKE=1 for a quick run that only shows it works
-	@$(BIN)/python -m bench $(if $(SMOKE),--smoke) $(ARGS)
+bench: $(READY) ## the figures this project holds itself to; SMOKE=1: a quick run that only shows it works; CHECK=1: hold to them
+	@$(BIN)/python -m mainspring.bench $(if $(SMOKE),--smoke,--out bench/results) $(if $(CHECK),--check) $(ARGS)
 
 .PHONY: lock
 lock: ## pin all dependencies anew, with hashes, for every supported Python (needs uv)

@@ -1,6 +1,8 @@
 """The demo's checks: silent when all is well, and each of them speaks when its own promise is broken."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +202,16 @@ def test_a_wrong_call_is_no_play(capsys):
     assert main(["--nonsense"]) == 2
     assert main(["--help"]) == 0
     assert "--keep" in capsys.readouterr().out
+
+
+def test_the_tutorial_shows_the_code_that_runs():
+    root = Path(__file__).resolve().parents[2]
+    page = (root / "docs" / "tutorials" / "flash-sale.md").read_text()
+    code = "".join((root / "src" / "mainspring" / "demo" / name).read_text() for name in ("shop.py", "customers.py"))
+    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", page)
+    assert len(blocks) == 8
+    lines = [line.strip() for line in code.splitlines()]
+    for block in blocks:
+        shown = [line.strip() for line in block.splitlines() if line.strip()]
+        missing = [line for line in shown if line not in lines]
+        assert not missing, missing

@@ -1,0 +1,7 @@
+"""`python -m mainspring.bench`."""
+
+import sys
+
+from mainspring.bench import main
+
+sys.exit(main())

@@ -1,0 +1,92 @@
+"""What is measured, as plain values. Times in µs where nothing else is said; `late` is always started − due."""
+
+import msgspec
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """How late tasks started: by whom, and each one's lateness, ascending."""
+
+    late: list[int]
+    lost: int = 0  # never started
+    twice: int = 0  # started more than once
+
+    @property
+    def early(self) -> int:
+        """How many started before their instant."""
+        return sum(one < 0 for one in self.late)
+
+
+class Programs(msgspec.Struct, frozen=True, kw_only=True):
+    """Programs at an instant: when the attempt started, and when the program itself first looked at a clock."""
+
+    started: Started
+    own: list[int]
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks added in bulk, run and recorded, from the first add to the last outcome."""
+
+    tasks: int
+    seconds: float
+    succeeded: int
+    twice: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Tasks a second."""
+        return self.tasks / self.seconds
+
+
+class Adds(msgspec.Struct, frozen=True, kw_only=True):
+    """Durable commits a second: of the bare disk, and of `add_task` one by one from so many threads."""
+
+    fsync: float
+    one: float
+    eight: float
+
+
+class Idle(msgspec.Struct, frozen=True, kw_only=True):
+    """A daemon with nothing due. Switches are voluntary context switches of all its threads: wake-ups."""
+
+    pending: int
+    switches_per_s: float
+    cpu_ms_per_s: float
+    memory_mb: float
+    start_ms: float
+    bytes_per_task: float | None
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """Where it was measured."""
+
+    python: str
+    system: str
+    cpus: int
+    load: float  # of the last minute, before the run
+    filesystem: str
+    version: str
+
+
+class Figures(msgspec.Struct, kw_only=True):
+    """One whole run; empty lists were not measured."""
+
+    at: str
+    smoke: bool
+    machine: Machine
+    lateness: list[Started] = []
+    bare: list[Started] = []
+    burst: list[Started] = []
+    flow: list[Flow] = []
+    adds: list[Adds] = []
+    idle: list[Idle] = []
+    programs: list[Programs] = []
+
+
+def rank(late: list[int], share: float) -> int:
+    """The value at a share of an ascending list (nearest rank)."""
+    return late[min(len(late) - 1, int(share * len(late)))]
+
+
+def median(values: list[float]) -> float:
+    """The middle one; of an even number the lower of the two, which was really measured."""
+    return sorted(values)[(len(values) - 1) // 2]

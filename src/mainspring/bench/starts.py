@@ -1,0 +1,110 @@
+"""How late things start: tasks at random instants, a bare thread at such instants, many at one instant, programs."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from mainspring.app import Daemon
+from mainspring.bench.figures import Programs, Started
+from mainspring.when.clock import SystemClock
+from mainspring.when.instants import to_datetime
+
+_clock = SystemClock()
+_LEAD_US = 3_000_000  # from adding to the first instant
+_PATIENCE_S = 60.0
+_BATCH = 1_000
+
+
+class Bell:
+    """A task's body that notes when it began; `rung` once `count` of them did."""
+
+    def __init__(self, count: int) -> None:
+        self.began: list[tuple[int, int]] = []  # (number, µs)
+        self.rung = threading.Event()
+        self._count = count
+
+    def ring(self, number: int) -> None:
+        """The body."""
+        self.began.append((number, _clock.now()))
+        if len(self.began) >= self._count:
+            self.rung.set()
+
+    def started(self, due: Sequence[int]) -> Started:
+        """How late each of `due` began."""
+        times = Counter(number for number, _ in self.began)
+        return Started(
+            late=sorted(at - due[number] for number, at in self.began),
+            lost=len(due) - len(times),
+            twice=sum(count > 1 for count in times.values()),
+        )
+
+
+_bell = Bell(0)
+
+
+def ring(number: int) -> None:
+    """What the tasks of these measurements do."""
+    _bell.ring(number)
+
+
+def _play(due: Sequence[int]) -> Started:
+    """Add a task for each instant, let them run, see how late they began."""
+    global _bell  # noqa: PLW0603  # a task's body is a plain function; this is a process for one measurement
+    _bell = Bell(len(due))
+    daemon = Daemon("bench.db", workers=8)
+    task = daemon.task(ring, name="bench:ring")  # type: ignore[call-overload]
+    with daemon:
+        for first in range(0, len(due), _BATCH):
+            daemon.add_tasks(
+                {"work": task, "args": (number,), "at": to_datetime(due[number])}
+                for number in range(first, min(first + _BATCH, len(due)))
+            )
+        _bell.rung.wait(_PATIENCE_S)
+        daemon.drain(1)  # one that runs twice would do so by now
+    return _bell.started(due)
+
+
+def _instants(count: int, over_s: float) -> list[int]:
+    first = _clock.now() + _LEAD_US
+    return [first + random.randrange(int(over_s * 1e6)) for _ in range(count)]  # noqa: S311  # instants, not secrets
+
+
+def lateness(count: int, over_s: float) -> Started:
+    """Tasks at random instants: a daemon on a SQLite file, threads, nothing else in the process."""
+    return _play(_instants(count, over_s))
+
+
+def burst(count: int) -> Started:
+    """All tasks at one instant."""
+    return _play([_clock.now() + _LEAD_US + count * 50] * count)
+
+
+def bare(count: int, over_s: float) -> Started:
+    """What the system gives at best: a thread that only sleeps until each instant."""
+    late: list[int] = []
+
+    def sleep_and_look() -> None:
+        for due in sorted(_instants(count, over_s)):
+            while (left := due - _clock.now()) > 0:
+                time.sleep(left / 1e6)
+            late.append(_clock.now() - due)
+
+    thread = threading.Thread(target=sleep_and_look)
+    thread.start()
+    thread.join()
+    return Started(late=sorted(late))
+
+
+def programs(count: int, over_s: float) -> Programs:
+    """Programs at random instants, two seconds ahead at the earliest; each prints when it looked at the clock."""
+    due = _instants(count, over_s)
+    daemon = Daemon("bench.db", workers=8)
+    with daemon:
+        added = daemon.add_tasks({"work": ["date", "+%s%N"], "at": to_datetime(at)} for at in due)
+        tasks = [task for task in added if task.wait(_PATIENCE_S)]
+        ends = [(task.refresh().lateness, (task.output or "").strip(), at) for task, at in zip(added, due, strict=True)]
+    started = [round(late.total_seconds() * 1e6) for late, _, _ in ends if late is not None]
+    own = [int(text) // 1000 - at for _, text, at in ends if text.isdigit() and len(text) == 19]
+    return Programs(started=Started(late=sorted(started), lost=len(due) - len(tasks)), own=sorted(own))
