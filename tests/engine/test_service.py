@@ -71,7 +71,7 @@ def test_a_step_that_raises_is_logged_and_the_others_go_on(caplog):
 
     clock = VirtualClock("2030-01-01T00:00:00Z")
     driver = ManualDriver(clock)
-    driver.loop().start([Step(bad), Step(lambda now: seen.append(now))])
+    driver.loop().start([Step(bad), Step(seen.append)])
     with caplog.at_level(logging.ERROR, "mainspring"):
         assert driver.settle()
     assert seen == [clock.now()]
