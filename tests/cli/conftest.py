@@ -14,7 +14,7 @@ from mainspring.settings import set_flags
 
 
 class Cli:
-    """`cli("list", "--json")` runs the verb; `cli.json(...)` reads what it printed; `code` is what it must exit with."""
+    """`cli("list", "--json")` runs the verb, `cli.json(...)` reads what it prints; `code`: what it must exit with."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -31,7 +31,8 @@ class Cli:
         return json.loads(self(words[0], "--json", *words[1:], code=code).stdout)
 
     def work(self):
-        """Run what is due, here and now."""
+        """Run what is due, here and now; functions of modules in the directory too."""
+        sys.path.insert(0, str(self.directory))
         with Daemon(self.store, inline=True, name="tests") as daemon:
             daemon.drain()
         daemon.close()

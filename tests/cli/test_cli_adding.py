@@ -1,4 +1,4 @@
-"""`at`, `after`, `now`, `every`, `listen`: what is added is what was said, and every slip is answered with what to type."""
+"""`at`, `after`, `now`, `every`, `listen`: what is typed is stored, and a slip is answered with what to type."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,10 +7,11 @@ import pytest
 from mainspring import Daemon
 from mainspring.engine.program_attempts import decode_call
 
-KEYS = (
-    "id name label function kind state reason run_at started_at finished_at lateness_ms attempt max_attempts queue "
-    "priority key schedule delivery timeout expires_at args kwargs command exit_code error result created_at"
-).split()
+KEYS = [
+    "id", "name", "label", "function", "kind", "state", "reason", "run_at", "started_at", "finished_at", "lateness_ms",
+    "attempt", "max_attempts", "queue", "priority", "key", "schedule", "delivery", "timeout", "expires_at", "args",
+    "kwargs", "command", "exit_code", "error", "result", "created_at",
+]  # fmt: skip
 
 
 def test_a_program_at_an_instant(cli):

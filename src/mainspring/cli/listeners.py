@@ -2,6 +2,7 @@
 
 import click
 
+from mainspring.cli import completing
 from mainspring.cli.session import Session
 from mainspring.cli.standings import changed, one, removed
 from mainspring.cli.terminal import clean, out, pairs, say, table
@@ -36,7 +37,7 @@ def _list(session: Session) -> int:
 
 
 @verb("show", examples="mainspring listeners show orders")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.listeners)
 def _show(session: Session, name: str) -> int:
     """Show a listener: its state, restarts and last error."""
     shown = _shown(session, one(session.client.listeners(), "listener", name))
@@ -60,21 +61,21 @@ def _show(session: Session, name: str) -> int:
 
 
 @verb("pause", examples="mainspring listeners pause orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
 def _pause(session: Session, names: tuple[str, ...]) -> int:
     """Stop listeners, and keep them stopped until `resume`."""
     return changed(session, "listener", names, lambda client: client.listeners(), Listener.pause, _shown, "is paused")
 
 
 @verb("resume", examples="mainspring listeners resume orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
 def _resume(session: Session, names: tuple[str, ...]) -> int:
     """Let listeners run again."""
     return changed(session, "listener", names, lambda client: client.listeners(), Listener.resume, _shown, "may run")
 
 
 @verb("restart", examples="mainspring listeners restart orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
 def _restart(session: Session, names: tuple[str, ...]) -> int:
     """Ask listeners to stop, and start them anew."""
     return changed(
@@ -83,7 +84,7 @@ def _restart(session: Session, names: tuple[str, ...]) -> int:
 
 
 @verb("remove", examples="mainspring listeners remove orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
 def _remove(session: Session, names: tuple[str, ...]) -> int:
     """Stop listeners and forget them."""
     return removed(session, "listener", names, lambda client: client.listeners())

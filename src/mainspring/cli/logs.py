@@ -2,6 +2,7 @@
 
 import click
 
+from mainspring.cli.completing import ids
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, say
 from mainspring.cli.verb import verb
@@ -13,7 +14,7 @@ _ANCHOR = 400
 
 
 @verb("logs", examples="mainspring logs 42\nmainspring logs -f 42")
-@click.argument("id")
+@click.argument("id", shell_complete=ids())
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task has finished.")
 def logs_verb(session: Session, id: str, follow: bool) -> int:  # noqa: A002  # the contract's word
     """Show what a task's program wrote, output and errors together. Of very long output the middle is left out."""
@@ -41,7 +42,7 @@ def logs_verb(session: Session, id: str, follow: bool) -> int:  # noqa: A002  # 
 def _comment(task: Task[object], follow: bool) -> None:
     """On stderr: why there is nothing, or how it ended."""
     if task.kind == "function":
-        say(f"task {task.id} is a function: what it logs is in its daemon's log; its error: mainspring show {task.id}")
+        say(f"task {task.id} is a function: its daemon's log has what it logs, `mainspring show {task.id}` its error")
     elif follow:
         say(f"task {task.id} is {task.state}{f' ({task.reason})' if task.reason else ''}")
     elif not task.finished and not task.attempt:

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from mainspring.asked import as_kind, as_limit, as_states
+from mainspring.cli.completing import ids, queues, schedules, words
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import COLOURS, clean, coloured, out, pairs, say, table
 from mainspring.cli.times import distance, exact, span
@@ -13,7 +14,7 @@ from mainspring.cli.verb import verb
 from mainspring.cli.work import what
 from mainspring.shown import ShownAttempt, ShownTask, shown_attempt, shown_task
 from mainspring.store.rows import Filter, TaskRow
-from mainspring.tasks.state import FINISHED, UNFINISHED, State
+from mainspring.tasks.state import FINISHED, UNFINISHED, Kind, State
 from mainspring.when.durations import format_duration, parse_duration
 
 _OUTPUT_LINES = 20
@@ -36,11 +37,18 @@ class TaskInFull(ShownTask, frozen=True, kw_only=True):
         mainspring list --name open_sale --json
     """,
 )
-@click.option("--state", "states", multiple=True, metavar="STATE", help=f"{', '.join(State)}, or all; several times.")
-@click.option("--kind", metavar="KIND", help="function or program.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE",
+    shell_complete=words(*State, "all"),
+    help=f"{', '.join(State)}, or all; several times.",
+)
+@click.option("--kind", metavar="KIND", shell_complete=words(*Kind), help="function or program.")
 @click.option("--name", help="A label, or the name of a function or program.")
-@click.option("--queue", help="Of this queue.")
-@click.option("--schedule", help="Created by this schedule.")
+@click.option("--queue", shell_complete=queues, help="Of this queue.")
+@click.option("--schedule", shell_complete=schedules, help="Created by this schedule.")
 @click.option("--key", help="With this key.")
 @click.option("--due-within", metavar="DURATION", help="Due by then; overdue too.")
 @click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
@@ -98,7 +106,7 @@ def _line(row: TaskRow, shown: ShownTask, now: int, zone: tzinfo) -> tuple[str, 
 
 
 @verb("show", examples="mainspring show 42\nmainspring show 42 --json")
-@click.argument("id")
+@click.argument("id", shell_complete=ids())
 @click.option("--tz", metavar="ZONE", help="The zone in which times are shown.")
 def show_verb(session: Session, id: str, tz: str | None) -> int:  # noqa: A002  # the contract's word
     """Show everything about a task: its times, attempts, error, the end of its output, what it waits for."""

@@ -2,6 +2,7 @@
 
 import click
 
+from mainspring.cli import completing
 from mainspring.cli.session import Session
 from mainspring.cli.standings import changed, one, removed
 from mainspring.cli.terminal import clean, out, pairs, say, table
@@ -44,7 +45,7 @@ def _list(session: Session) -> int:
 
 
 @verb("show", examples="mainspring schedules show tick")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.schedules)
 def _show(session: Session, name: str) -> int:
     """Show a schedule and its next occurrences."""
     schedule = one(session.client.schedules(), "schedule", name)
@@ -68,28 +69,28 @@ def _show(session: Session, name: str) -> int:
 
 
 @verb("pause", examples="mainspring schedules pause tick")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
 def _pause(session: Session, names: tuple[str, ...]) -> int:
     """Create no more tasks until `resume`."""
     return changed(session, "schedule", names, lambda client: client.schedules(), Schedule.pause, _shown, "is paused")
 
 
 @verb("resume", examples="mainspring schedules resume tick")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
 def _resume(session: Session, names: tuple[str, ...]) -> int:
     """Go on from now."""
     return changed(session, "schedule", names, lambda client: client.schedules(), Schedule.resume, _shown, "goes on")
 
 
 @verb("remove", examples="mainspring schedules remove tick")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
 def _remove(session: Session, names: tuple[str, ...]) -> int:
     """Forget schedules. The tasks they created stay."""
     return removed(session, "schedule", names, lambda client: client.schedules())
 
 
 @verb("run-now", examples="mainspring schedules run-now tick")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.schedules)
 def _run_now(session: Session, name: str) -> int:
     """Add one task of a schedule, due now, beside its occurrences."""
     task = one(session.client.schedules(), "schedule", name).run_now()

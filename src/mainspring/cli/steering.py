@@ -5,6 +5,8 @@ from collections.abc import Callable
 import click
 import msgspec
 
+from mainspring.cli.completing import ids as task_ids
+from mainspring.cli.completing import queues
 from mainspring.cli.failure import CONFLICT, code_of
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out, say
@@ -13,7 +15,9 @@ from mainspring.cli.verb import exit_code, verb
 from mainspring.errors import MainspringError
 from mainspring.shown import shown_task
 from mainspring.steering import Cancellation
+from mainspring.tasks.state import State
 
+_UNSUCCESSFUL = (State.FAILED, State.CANCELLED, State.MISSED)
 _SAID = {
     "cancelled": "is cancelled: it will not start",
     "stopping": "runs and was asked to stop",
@@ -24,14 +28,14 @@ _SAID = {
 
 
 @verb("cancel", examples="mainspring cancel 42\nmainspring cancel 42 43 44 --json")
-@click.argument("ids", nargs=-1, required=True, metavar="ID ...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID ...", shell_complete=task_ids(State.WAITING, State.RUNNING))
 def cancel_verb(session: Session, ids: tuple[str, ...]) -> int:
     """Cancel tasks: each was cancelled, or runs and was asked to stop, or was over already (exit code 4)."""
     return _each(session, ids, lambda task_id: session.client.cancel(task_id).value)
 
 
 @verb("run-now", examples="mainspring run-now 42")
-@click.argument("ids", nargs=-1, required=True, metavar="ID ...")
+@click.argument("ids", nargs=-1, required=True, metavar="ID ...", shell_complete=task_ids(State.WAITING))
 def run_now_verb(session: Session, ids: tuple[str, ...]) -> int:
     """Make waiting tasks due now."""
 
@@ -43,7 +47,13 @@ def run_now_verb(session: Session, ids: tuple[str, ...]) -> int:
 
 
 @verb("retry", examples="mainspring retry 42\nmainspring retry 42 43")
-@click.argument("ids", nargs=-1, required=True, metavar="ID ...")
+@click.argument(
+    "ids",
+    nargs=-1,
+    required=True,
+    metavar="ID ...",
+    shell_complete=task_ids(State.FAILED, State.CANCELLED, State.MISSED),
+)
 def retry_verb(session: Session, ids: tuple[str, ...]) -> int:
     """Let tasks that failed, were cancelled or missed wait again, due now; same id, attempts go on."""
 
@@ -91,7 +101,7 @@ def _word(code: int) -> str:
         mainspring reschedule 42 tomorrow 09:00 --tz Europe/Berlin
     """,
 )
-@click.argument("id")
+@click.argument("id", shell_complete=task_ids(State.WAITING))
 @click.argument("when", nargs=-1, required=True, metavar="WHEN")
 @click.option("--tz", metavar="ZONE", help="The zone of wall times (default: the local one).")
 def reschedule_verb(session: Session, id: str, when: tuple[str, ...], tz: str | None) -> int:  # noqa: A002
@@ -110,7 +120,7 @@ def reschedule_verb(session: Session, id: str, when: tuple[str, ...], tz: str | 
 
 
 @verb("pause", examples="mainspring pause\nmainspring pause mail")
-@click.argument("queue", required=False)
+@click.argument("queue", required=False, shell_complete=queues)
 def pause_verb(session: Session, queue: str | None) -> int:
     """Start nothing more of QUEUE, or nothing at all. Holds for all daemons until `resume`; what runs goes on."""
     session.client.pause(queue)
@@ -120,7 +130,7 @@ def pause_verb(session: Session, queue: str | None) -> int:
 
 
 @verb("resume", examples="mainspring resume\nmainspring resume mail")
-@click.argument("queue", required=False)
+@click.argument("queue", required=False, shell_complete=queues)
 def resume_verb(session: Session, queue: str | None) -> int:
     """End a pause of QUEUE, or that of the whole store. What fell due meanwhile starts now."""
     session.client.resume(queue)
