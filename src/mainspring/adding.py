@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from mainspring.engine.definitions import Work as StoredWork
 from mainspring.engine.program_attempts import ProgramCall, executable_of
-from mainspring.errors import InvalidArguments, InvalidValue, Misuse
+from mainspring.errors import InvalidArguments, InvalidValue
 from mainspring.store.rows import NewTask, OnConflict
 from mainspring.tasks.callplan import plan_of
 from mainspring.tasks.codec import encode_call
@@ -139,6 +139,7 @@ class Adder:
         self, work: Work, args: Sequence[object], kwargs: Mapping[str, object] | None, said: Options
     ) -> StoredWork:
         """What is run and how, without an instant: also what schedules and listeners keep."""
+        _check_call(args, kwargs)
         if isinstance(work, str):
             return self._by_name(work, args, kwargs, said)
         if callable(work):
@@ -151,7 +152,7 @@ class Adder:
     def instant(self, spec: Spec, now: int) -> int:
         """When it is due, in µs."""
         if spec.at is not None and spec.after is not None:
-            raise Misuse("at= and after= were both given; a task has one instant: leave one out")
+            raise InvalidArguments("at= and after= were both given; a task has one instant: leave one out")
         if spec.at is not None:
             return parse_instant(spec.at, tz=self.tz)
         return now if spec.after is None else now + parse_duration(spec.after)
@@ -229,6 +230,13 @@ class Adder:
 
 def _said(value: "T | UnsetType", default: T) -> T:
     return default if isinstance(value, UnsetType) else value
+
+
+def _check_call(args: object, kwargs: object) -> None:
+    if not isinstance(args, (list, tuple)):
+        raise InvalidArguments(f"args= expects a tuple such as (42,), got {type(args).__name__}: {args!r:.100}")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise InvalidArguments(f"kwargs= expects a dict such as {{'item': 42}}, got {type(kwargs).__name__}")
 
 
 def checked_command(command: object) -> list[str]:

@@ -9,13 +9,13 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Never, ParamSpec, Self, TypeVar
 
 from mainspring.adding import Adder, Duration
 from mainspring.declaring import Declaring
 from mainspring.engine.events import Events, Observer
-from mainspring.errors import Misuse
-from mainspring.settings import Settings, load_settings, open_store
+from mainspring.errors import InvalidArguments, Misuse
+from mainspring.settings import Settings, load_settings, open_store, unknown_setting
 from mainspring.task import Task
 from mainspring.tasks.names import real_module
 from mainspring.tasks.registry import Registry
@@ -55,7 +55,10 @@ class Daemon(Declaring):
         programs: bool | Sequence[str] | None = None,
         clock: Clock | None = None,
         inline: bool = False,
+        **unknown: Never,
     ) -> None:
+        if unknown:
+            raise InvalidArguments(unknown_setting(next(iter(unknown))))
         self.settings: Settings = load_settings(
             {
                 "store": "memory:" if store is None and inline else store,

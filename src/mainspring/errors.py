@@ -13,8 +13,8 @@ class InvalidValue(MainspringError, ValueError):
     """A value that means nothing here: a bad instant, duration, trigger, name or setting."""
 
 
-class InvalidArguments(MainspringError, TypeError):
-    """The call does not fit the function's signature, or an argument cannot be kept as JSON."""
+class InvalidArguments(MainspringError, TypeError, ValueError):
+    """The call does not fit, or a value in it cannot be kept as JSON: what Python calls a TypeError or a ValueError."""
 
 
 class UnknownFunction(MainspringError, LookupError):

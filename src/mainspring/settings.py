@@ -216,8 +216,14 @@ def _refuse_unknown(source: _Source, *, may_have_clock: bool) -> None:
         if key == "clock" and not may_have_clock:
             raise InvalidValue(f"{source.label(key)}: a clock can only be passed as an argument, Daemon(clock=...)")
         if key not in KEYS:
-            import difflib
+            raise InvalidValue(f"{source.label(key)}: {unknown_setting(key)}")
 
-            close = difflib.get_close_matches(key.lower().replace("-", "_"), KEYS, n=1, cutoff=0.6)
-            hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(KEYS)}"
-            raise InvalidValue(f"{source.label(key)}: there is no setting {key!r}; {hint}")
+
+def unknown_setting(key: str) -> str:
+    """What is said of a key that does not exist."""
+    import difflib
+
+    close = difflib.get_close_matches(key.lower().replace("-", "_"), KEYS, n=1, cutoff=0.6)
+    return f"there is no setting {key!r}; " + (
+        f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(KEYS)}"
+    )

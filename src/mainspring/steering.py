@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from mainspring.adding import Adder, Duration, Moment
-from mainspring.errors import Misuse, StoreError, TaskNotFound, TooLate
+from mainspring.errors import InvalidArguments, StoreError, TaskNotFound, TooLate
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Again, Cancel, Change, Demand, Release, Reschedule, TaskRow, Verdict
 from mainspring.task import too_late
@@ -73,7 +73,7 @@ class Steering:
     def reschedule(self, id: str, *, at: Moment | None = None, after: Duration | None = None) -> None:  # noqa: A002
         """Another instant for a waiting task; `TooLate` when it is not waiting."""
         if (at is None) == (after is None):
-            raise Misuse("reschedule expects either at= or after=")
+            raise InvalidArguments("reschedule expects either at= or after=")
         now = self.clock.now()
         run_at = parse_instant(at, tz=self._adder.tz) if at is not None else now + parse_duration(after or 0)
         self._must(id, Reschedule(run_at), "rescheduled")

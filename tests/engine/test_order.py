@@ -141,9 +141,9 @@ def test_only_waiting_tasks_can_be_moved(daemon, note, threaded, gate):
 
 
 def test_reschedule_wants_one_instant(daemon, note):
-    from mainspring import Misuse
+    from mainspring import InvalidArguments
 
     task = note.after("1h").enqueue("x")
     for bad in ({}, {"at": "2031-01-01T00:00Z", "after": 1}):
-        with pytest.raises(Misuse, match="either"):
+        with pytest.raises(InvalidArguments, match="either"):
             task.reschedule(**bad)
