@@ -62,5 +62,12 @@ class Journal:
 def create(path: str) -> int:
     """Make an empty journal file at `path` (0600); its descriptor, for `mmap`."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.ftruncate(fd, SIZE)  # sparse: pages cost disk only once they were written
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, 0, SIZE)  # all of it now: a page that finds the disk full later is a SIGBUS
+        else:
+            os.ftruncate(fd, SIZE)
+    except BaseException:
+        os.close(fd)
+        raise
     return fd

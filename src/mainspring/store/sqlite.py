@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from mainspring.errors import StoreError
 from mainspring.store import sqlite_find, sqlite_nodes
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.rows import (
@@ -200,11 +201,19 @@ class SqliteStore:
             con.execute(sql.FORGET_OLD_ANSWERS)
             # Locked before anybody can see the row. If the commit fails the files stay: the number may by then be
             # another's, who takes them over.
-            seat = SqliteSeat(self._folder, con.execute("SELECT max(id) FROM node").get)
+            seat = self._seat(_int(con.execute("SELECT max(id) FROM node").get) or 0)
             self._seats[seat.node] = seat
             sqlite_nodes.forget_all_but(self._folder, _numbers.decode(con.execute(sql.NODE_IDS).get))
         self._wake.send(["nodes"])
         return seat
+
+    def _seat(self, node: int) -> SqliteSeat:
+        try:
+            return SqliteSeat(self._folder, node)
+        except OSError as error:
+            raise StoreError(
+                f"no place for a daemon in {self._folder} ({error}): make room, and check that it is your directory"
+            ) from error
 
     def report(self, node: int, unknown: Sequence[int]) -> None:
         with self._db.write(durable=False) as con:
