@@ -23,6 +23,7 @@ from mainspring.when.clock import Clock, SystemClock
 from mainspring.when.durations import parse_duration
 
 if TYPE_CHECKING:
+    from mainspring.aio import DaemonAio
     from mainspring.engine.engine import Engine
     from mainspring.engine.service import ManualDriver
 
@@ -38,6 +39,8 @@ class Daemon(Declaring):
     Not started, it is a client of its store: it adds, looks and steers. See the reference for each setting; what is not given
     here is taken from `MAINSPRING_*`, then from `[tool.mainspring]`, then from the defaults (shown there).
     """
+
+    _aio: "DaemonAio | None" = None
 
     def __init__(
         self,
@@ -208,18 +211,24 @@ class Daemon(Declaring):
     ) -> None:
         self.stop()
 
-    async def __aenter__(self) -> Self:
-        import asyncio
+    @property
+    def aio(self) -> "DaemonAio":
+        """See `Client`; also start, stop and drain."""
+        if self._aio is None:
+            from mainspring.aio import DaemonAio
 
-        await asyncio.to_thread(self.__enter__)
+            self._aio = DaemonAio(self)
+        return self._aio
+
+    async def __aenter__(self) -> Self:
+        if not self.started:
+            await self.aio.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import asyncio
-
-        await asyncio.to_thread(self.stop)
+        await self.aio.stop()
 
     # ── what a client asks of a daemon ─────────────────────────────────────────────────────────────────────
     def before_adding(self) -> None:
@@ -230,6 +239,11 @@ class Daemon(Declaring):
         from mainspring.lifecycle import warn_if_nobody_runs
 
         warn_if_nobody_runs(self)
+
+    @property
+    def by_hand(self) -> bool:
+        """See `Client`: with a clock that is moved by hand, and inline."""
+        return self._driver is not None
 
     def after_adding(self) -> None:
         """Driven by hand: take the turns now."""

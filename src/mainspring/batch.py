@@ -49,3 +49,12 @@ class Batch:
     ) -> None:
         if kind is None:
             self._tasks = self._client.add_new(self._specs) if self._specs else []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._tasks = await self._client.aio.add_new(self._specs) if self._specs else []

@@ -90,6 +90,7 @@ class Client(Steering):
         work: Work,
         *,
         args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
         pause: Duration = "10ms",
         everywhere: bool = False,
         **said: Unpack[Said],
@@ -97,7 +98,7 @@ class Client(Steering):
         """Store work without an end; a daemon on this store takes it up. Its `name` (default: its own) must be free."""
         from mainspring.standing import Listener, find_standing, put_new
 
-        standing = self.new_listener(work, args, options_of(said), pause, everywhere=everywhere)
+        standing = self.new_listener(work, args, kwargs, options_of(said), pause, everywhere=everywhere)
         put_new(self, standing)
         return Listener(self, find_standing(self, "listener", standing.name))
 
@@ -116,15 +117,15 @@ class Client(Steering):
         return new_schedule(stored.name or bare_name(stored.kind, stored.work), app, definition, now)
 
     def new_listener(
-        self, work: Work, args: Sequence[object], options: Options, pause: Duration, *, everywhere: bool,
-        app: str | None = None,
+        self, work: Work, args: Sequence[object], kwargs: Mapping[str, object] | None, options: Options,
+        pause: Duration, *, everywhere: bool, app: str | None = None,
     ) -> Standing:  # fmt: skip
         """The row of a listener, checked and not yet stored."""
         from mainspring.engine.definitions import ListenerDefinition
         from mainspring.standing import new_listener
 
         _refuse_for_standing(options, "listener")
-        stored = self._adder.work(work, args, None, options)
+        stored = self._adder.work(work, args, kwargs, options)
         definition = ListenerDefinition(work=stored, pause=parse_duration(pause), everywhere=everywhere)
         return new_listener(stored.name or bare_name(stored.kind, stored.work), app, definition)
 
@@ -157,6 +158,11 @@ class Client(Steering):
                 for one, done in zip(new, added, strict=True)
             ]
         raise StoreError("the task to be replaced was reserved again each time it was released; try again")
+
+    @property
+    def by_hand(self) -> bool:
+        """Is it a daemon whose turns are taken by whoever calls it? Then waiting means taking them."""
+        return False
 
     def before_adding(self) -> None:
         """A daemon looks here whether it may block."""

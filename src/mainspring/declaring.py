@@ -118,7 +118,7 @@ class Declaring(Client):
             task = self._as_task(function)
             options = Options(name=name)
             self._declare(
-                lambda _: self.new_listener(function, (), options, pause, everywhere=everywhere, app=self.name)
+                lambda _: self.new_listener(function, (), None, options, pause, everywhere=everywhere, app=self.name)
             )
             return task
 

@@ -53,10 +53,16 @@ def add_task(
 
 
 def add_listener(
-    work: "Work", *, args: Sequence[object] = (), name: str | None = None, pause: "Duration" = "10ms"
+    work: "Work",
+    *,
+    args: Sequence[object] = (),
+    kwargs: Mapping[str, object] | None = None,
+    pause: "Duration" = "10ms",
+    everywhere: bool = False,
+    **said: "Unpack[Said]",
 ) -> "Listener":
     """Short for `get_daemon().add_listener(...)`."""
-    return get_daemon().add_listener(work, args=args, name=name, pause=pause)
+    return get_daemon().add_listener(work, args=args, kwargs=kwargs, pause=pause, everywhere=everywhere, **said)
 
 
 def _after_fork() -> None:

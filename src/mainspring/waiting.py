@@ -17,7 +17,7 @@ T = TypeVar("T")
 _monotonic = SystemClock().monotonic
 
 # A hint may be lost (a full buffer, a killed sender): look again at least this often.
-_SAFETY_US = 60_000_000
+SAFETY_US = 60_000_000
 _ALIVE_US = 250_000
 
 
@@ -44,7 +44,7 @@ class Waiting:
         found = self.until(look, timeout, every=_ALIVE_US)
         return found if isinstance(found, Verdict) else None
 
-    def until(self, look: Callable[[], T | None], timeout: int | None, every: int = _SAFETY_US) -> T | None:
+    def until(self, look: Callable[[], T | None], timeout: int | None, every: int = SAFETY_US) -> T | None:
         """What `look` finds, as soon as the store's news make it worth looking; None when the time is over."""
         end = None if timeout is None else _monotonic() + timeout
         watch = self._client.store.watch()
