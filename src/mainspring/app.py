@@ -262,16 +262,13 @@ class Daemon(Declaring):
             engine.answer()
 
     def wait_for(self, task: Task[object], timeout: int | None) -> None:
-        """See `Client`; driven by hand, what is due is run, and waiting any longer would be for ever."""
+        """See `Client`; driven by hand, what falls due meanwhile is run by this very thread."""
         if self._driver is None:
             super().wait_for(task, timeout)
             return
-        self._driver.settle()
-        if not task.refresh().finished and timeout is None:
-            raise Misuse(
-                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: advance it, or "
-                f"give wait() a timeout"
-            )
+        from mainspring.lifecycle import take_turns_until
+
+        take_turns_until(self, self._driver, task, timeout)
 
     def forget_engine(self) -> None:
         """In the child of a fork: not started. The threads of the parent's engine do not exist here."""

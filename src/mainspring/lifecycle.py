@@ -12,12 +12,14 @@ from mainspring.errors import Misuse
 from mainspring.settings import Settings
 from mainspring.status import unresolved
 from mainspring.store.rows import Filter
+from mainspring.task import Task
 from mainspring.tasks.state import State
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from mainspring.app import Daemon
+    from mainspring.engine.service import ManualDriver
 
 log = logging.getLogger("mainspring")
 
@@ -60,6 +62,38 @@ def run_until_signal(daemon: "Daemon") -> None:
         daemon.stop(0)
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object], timeout: int | None) -> None:
+    """Inline, or with a clock that is moved by hand: run what falls due until the task finished or `timeout` µs are over."""
+    driver.settle()
+    if task.refresh().finished:
+        return
+    if hasattr(daemon.clock, "attach") or driver.inside():  # here time stands still
+        if timeout is None:
+            raise Misuse(
+                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: advance it, "
+                f"or give wait() a timeout"
+            )
+        return
+    end = None if timeout is None else daemon.clock.now() + timeout
+    sleeper, watch = daemon.clock.sleeper(), daemon.store.watch()
+    sleeper.watch(watch.fileno())
+    try:
+        while not task.refresh().finished:
+            now = daemon.clock.now()
+            if end is None and task.state is State.WAITING and task.row.run_at <= now:
+                raise Misuse(
+                    f"task {task.id} is due and nothing runs it (paused, or its function is not known); give wait() a timeout"
+                )
+            if end is not None and now >= end:
+                return
+            sleeper.sleep(min((at for at in (driver.wanted, end) if at is not None), default=None))
+            watch.drain()
+            driver.settle()
+    finally:
+        watch.close()
+        sleeper.close()
 
 
 def programs_allowed(settings: Settings, url: str) -> bool | tuple[str, ...]:
