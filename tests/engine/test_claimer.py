@@ -216,7 +216,7 @@ def test_with_neighbours_what_is_overdue_beyond_one_for_each_worker_goes_back():
     bench.pool.offer(bench.timeline.due(NOW, 1_000))
     held = bench.reserved()
     assert len(held) > 40
-    bench.claimer.alone = False
+    bench.claimer.alone = lambda: False
     bench.pool.typical_us = 1_000_000  # they turn out to be slow
     bench.claimer.hear(["*"], NOW + SECOND)
     bench.claimer.step(NOW + SECOND)
@@ -224,6 +224,32 @@ def test_with_neighbours_what_is_overdue_beyond_one_for_each_worker_goes_back():
     assert returned
     assert len(bench.reserved()) == 1
     assert bench.reserved()[0] == held[0]
+
+
+def test_with_neighbours_nothing_waits_behind_workers_that_are_busy_for_long():
+    bench = Bench(workers=1)
+    bench.add(*[0] * 20)
+    bench.claimer.alone = lambda: False
+    bench.claimer.step(NOW)
+    bench.pool.offer(bench.timeline.due(NOW, 1_000))
+    held = bench.reserved()
+    assert len(held) == 20
+    slot = bench.pool.slots[0]
+    slot.held, slot.started_at = object(), NOW  # a body that goes on
+    assert bench.claimer.step(NOW + 1) <= NOW + 50_001  # it will look again when it would be long
+    assert bench.reserved() == held
+    bench.claimer.step(NOW + 50_000)
+    assert bench.reserved() == []
+    assert len(bench.recorder.settlements) == 20
+    bench.claimer.hear(["due 0"], NOW + 50_001)  # its own news; a neighbour may have them
+    looks = bench.looks
+    bench.claimer.step(NOW + 50_001)
+    assert bench.looks == looks
+    slot.clear()
+    assert bench.pool.hungry
+    bench.claimer.room_again()
+    bench.claimer.step(NOW + 60_000)
+    assert bench.looks > looks
 
 
 def test_the_next_start_is_the_earliest_reserved_or_not():

@@ -69,7 +69,7 @@ class Claimer:
         self._room = False
         self._safety_at = 0
         self._until = 0
-        self.alone = True  # no other daemon on this store
+        self.alone: Callable[[], bool] = lambda: True  # is there no other daemon on this store?
         self.paused = False  # the daemon is stopping: reserve nothing more
         self.found_by_safety = 0  # what only the safety look found: a wake was lost; treated as a bug
 
@@ -111,6 +111,7 @@ class Claimer:
         if self._room:
             self._room = False
             self._look_at = now
+        leave_at = None if self.alone() else self._leave_to_others(now)
         safety = now >= self._safety_at
         if safety or (self._look_at is not None and now >= self._look_at):
             expected = self._look_at is not None and now >= self._look_at
@@ -119,15 +120,19 @@ class Claimer:
                 self.found_by_safety += got
                 log.warning("the safety look found %d due tasks: a wake was lost", got)
             self._safety_at = now + self._safety
-        wanted = self._safety_at if self._look_at is None else min(self._look_at, self._safety_at)
-        return wanted if self._able or self._look_at is not None else None
+        if not self._able and self._look_at is None:
+            return None
+        return min(at for at in (self._look_at, leave_at, self._safety_at) if at is not None)
 
     def _look(self, now: int) -> int:
         self._learn()
         if not self._able:
             self._look_at = None
             return 0
-        if not self.alone:
+        if not self.alone():
+            if self._pool.stuck(now):
+                self._look_at = None  # until a worker is free
+                return 0
             self._share(now)
         if self._recorder.waiting > LIMIT - HELD_MAX:
             self._look_at = now + LEAD_US  # the store takes no outcomes: start nothing that it could not keep
@@ -245,3 +250,18 @@ class Claimer:
         for held in self._pool.surplus(now - OVERDUE_US):
             if self._timeline.withdraw(held.id) is held:
                 self._recorder.put(settle.returned(held))
+
+    def _leave_to_others(self, now: int) -> int | None:
+        """While all workers are at long bodies, hold nothing that is due: other daemons may have free ones.
+
+        When to see to it again. What was given back is in the store, in the order of all that is due there; the first
+        worker that is free anywhere gets the first of it.
+        """
+        if len(self._pool.ready):
+            if not self._pool.stuck(now):
+                return now + OVERDUE_US
+            for held in self._pool.overdue(now):
+                if self._timeline.withdraw(held.id) is held:
+                    self._recorder.put(settle.returned(held))
+        following = self._timeline.next()
+        return None if following is None else max(following, now) + OVERDUE_US

@@ -72,7 +72,6 @@ class Desk:
         """Drain, then look."""
         engine = self._engine
         news = engine.watch.drain()
-        engine.claimer.alone = engine.peers.alone
         if news:
             engine.claimer.hear(news, now)
             engine.responder.hear(news)
@@ -169,6 +168,7 @@ class Engine:
         )
         self.responder = Responder(self.store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
         self.peers = Peers(self.store, self.node, self._desk_loop, self.events)
+        self.claimer.alone = lambda: self.peers.alone
         self.planner = Planner(self.store)
         self.supervisor = Supervisor(
             store=self.store,

@@ -130,11 +130,24 @@ class _Base:
         with self._lock:
             return self.ready.lowest()
 
+    def stuck(self, now: int) -> bool:
+        """Have all workers been at the same bodies for 50 ms? Then nobody knows how long what is due would wait here.
+
+        When that ends, whoever asked is told: there is room again.
+        """
+        self.hungry = True  # first, so that a worker who is done right now tells
+        starts = [slot.started_at for slot in self.slots]
+        return all(starts) and now - max(starts) >= _HOLD_US
+
     def surplus(self, before: int) -> list[Held]:
         """What is overdue since `before` beyond one task per worker, last in order first."""
-        with self._lock:
-            overdue = self.ready.overdue(before)
+        overdue = self.overdue(before)
         return overdue[: max(0, len(overdue) - len(self.slots))]
+
+    def overdue(self, before: int) -> list[Held]:
+        """What has waited for a worker since before that instant, last in order first."""
+        with self._lock:
+            return self.ready.overdue(before)
 
     def _next(self) -> Held | None:
         """Take the next task; with the lock held."""
