@@ -130,25 +130,27 @@ class Daemon(Declaring):
                 version=__version__,
             )
             self.reconcile()
-            self._engine = Engine(
+            engine = Engine(
                 store=self.store, registry=self.registry, clock=self.clock, events=self.events, plan=plan, driver=driver
             )
-            self._engine.start()
-            self._driver = driver
+            try:
+                engine.start()
+            except BaseException:
+                engine.stop(0)
+                raise
+            self._engine, self._driver = engine, driver
+            if driver is not None and (attach := getattr(self.clock, "attach", None)) is not None:
+                attach(driver)
             _at_exit()
         self.after_adding()
 
     def _make_driver(self) -> "ManualDriver | None":
         """Who takes the turns: threads, or (inline, or with a clock that is moved by hand) whoever calls."""
-        attach = getattr(self.clock, "attach", None)
-        if not self._inline and attach is None:
+        if not self._inline and not hasattr(self.clock, "attach"):
             return None
         from mainspring.engine.service import ManualDriver
 
-        driver = ManualDriver(self.clock)
-        if attach is not None:
-            attach(driver)
-        return driver
+        return ManualDriver(self.clock)
 
     def declared(self) -> None:
         """See `Declaring`; a daemon that runs takes up at once what is declared later."""
