@@ -353,7 +353,9 @@ def test_replace_cancels_a_waiting_one_in_the_same_commit(daemon, clock, echo, a
     assert len(daemon.find()) == 2
 
 
-def test_a_client_replaces_what_a_running_daemon_holds(threaded, gate):
+def test_a_client_replaces_what_a_running_daemon_holds(threaded, gate, monkeypatch):
+    monkeypatch.setattr("mainspring.engine.claimer.LEAD_US", 2 * LONG * 1_000_000)  # held at once, due much later
+    monkeypatch.setattr("mainspring.engine.claimer.HORIZON_US", 3 * LONG * 1_000_000)
     daemon, client = threaded(workers=1), threaded(start=False)
 
     @daemon.task(name="t:hold")
@@ -361,7 +363,7 @@ def test_a_client_replaces_what_a_running_daemon_holds(threaded, gate):
         gate.wait()
         return number
 
-    first = client.add_task("t:hold", (1,), key="k", after="4s")
+    first = client.add_task("t:hold", (1,), key="k", after=LONG)
     until(daemon, lambda: first.refresh().row.holder)
     second = client.add_task("t:hold", (2,), key="k", on_conflict="replace")
     gate.await_arrivals()
