@@ -67,6 +67,7 @@ class Claimer:
         self._hold_off: dict[int, int] = {}
         self._look_at: int | None = 0
         self._room = False
+        self._stale = False
         self._safety_at = 0
         self._until = 0
         self.alone: Callable[[], bool] = lambda: True  # is there no other daemon on this store?
@@ -93,10 +94,8 @@ class Claimer:
         self._hold_off[task] = now + HOLD_OFF_US
 
     def forget(self) -> None:
-        """Functions were registered: look again at what was not known."""
-        self._registry.forget()
-        self._lanes.clear()
-        self._look_at = 0
+        """Functions were registered: look again at what was not known. From any thread; the step takes the flag."""
+        self._stale = True
 
     def next_start(self) -> int | None:
         """The earliest instant at which a task that this daemon can run is due, reserved or not."""
@@ -110,6 +109,11 @@ class Claimer:
             return None
         if self._room:
             self._room = False
+            self._look_at = now
+        if self._stale:
+            self._stale = False
+            self._registry.forget()
+            self._lanes.clear()
             self._look_at = now
         leave_at = None if self.alone() else self._leave_to_others(now)
         safety = now >= self._safety_at
