@@ -22,6 +22,10 @@ demo: $(READY) ## a flash sale: tasks on the millisecond, a listener, a program;
 test: $(READY) ## all tests, with coverage (fails under the floor in pyproject.toml); ARGS='-k name' for some of them
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile $(if $(ARGS),$(ARGS),--cov)
 
+.PHONY: chaos
+chaos: $(READY) ## kill -9 at 200 random moments under load, and compare the books; CHAOS_KILLS, CHAOS_SEED for others
+	@CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/process/test_kill_9.py
+
 .PHONY: check
 check: lint types ## lint, types, import rules, sizes, and every example in the docs
 	@$(BIN)/python -m pytest -q tests/tidy tests/public tests/docs
