@@ -57,6 +57,28 @@ def test_daemons_with_busy_workers_leave_due_tasks_to_those_with_free_ones(start
     assert {task.attempt for task in tasks} == {1}
 
 
+STRANGER = """
+import logging, os, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s", level="INFO")
+os.chdir("/")
+sys.path.remove(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+from mainspring import Daemon
+Daemon(os.environ["STORE"], name="stranger").run()
+"""
+
+
+def test_what_one_daemon_does_not_know_another_runs(start, client):
+    stranger = start("-c", STRANGER)
+    stranger.until("ready")
+    task = client.add_task("workload:quick")
+    assert "workload:quick" in stranger.until("nobody here knows")
+    assert client.status().unresolved == 1
+    assert (task.refresh().state, task.attempt) == ("waiting", 0)
+    start("serve.py").until("ready")
+    assert task.result(PATIENCE) is None
+    assert client.status().unresolved == 0
+
+
 def test_a_peer_takes_over_at_once_what_a_killed_daemon_ran(start, client, fifo):
     path = fifo()
     first = start("serve.py")
