@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         KeyInUse,
         MainspringError,
         Misuse,
+        NameInUse,
         NewerStore,
         NotAllowed,
         NotAStore,
@@ -55,9 +56,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "mainspring.app": ("Daemon",),
     "mainspring.errors": (
-        "InvalidArguments", "InvalidValue", "KeyInUse", "MainspringError", "Misuse", "NewerStore", "NotAStore", "NotAllowed",
-        "NotFound", "OutsideTask", "ResultLost", "StoreError", "StoreNotFound", "TaskCancelled", "TaskFailed", "TaskMissed",
-        "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout",
+        "InvalidArguments", "InvalidValue", "KeyInUse", "MainspringError", "Misuse", "NameInUse", "NewerStore",
+        "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "ResultLost", "StoreError", "StoreNotFound",
+        "TaskCancelled", "TaskFailed", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout",
     ),
     "mainspring.functions": ("TaskFunction",),
     "mainspring.singleton": ("add_listener", "add_task", "get_daemon"),
@@ -72,10 +73,11 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse", "NewerStore",
-    "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "ResultLost", "Retry", "RetryLater", "Schedule", "Secret", "State",
-    "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed", "TaskFunction", "TaskMissed", "TaskNotFound",
-    "TooLate", "UnknownFunction", "WaitTimeout", "add_listener", "add_task", "context", "get_daemon", "stopping",
+    "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
+    "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "ResultLost", "Retry",
+    "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
+    "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",
+    "add_task", "context", "get_daemon", "stopping",
 ]  # fmt: skip
 
 
