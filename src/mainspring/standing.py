@@ -15,13 +15,14 @@ from mainspring.engine.definitions import (
     schedule_of,
     status_of,
 )
-from mainspring.engine.planner import first_run
+from mainspring.engine.planner import first_run, planned, resumed
 from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
 from mainspring.store.rows import Standing
 from mainspring.when.instants import to_datetime
 from mainspring.when.triggers import decode_trigger
 
 if TYPE_CHECKING:
+    from mainspring.adding import Moment
     from mainspring.client import Client
     from mainspring.task import Task
 
@@ -94,8 +95,8 @@ class Schedule(_Handle):
 
     @property
     def next_run_at(self) -> datetime | None:
-        """The next occurrence that is not a task yet."""
-        at = self._standing.next_run_at
+        """The next occurrence that is not a task yet; None while it is paused without an end."""
+        at = planned(self._standing)
         return None if at is None else to_datetime(at)
 
     def next(self, n: int = 1) -> list[datetime]:
@@ -108,18 +109,34 @@ class Schedule(_Handle):
             at = following
         return out
 
-    def pause(self) -> None:
-        """Create no more tasks until `resume`."""
-        self._change(lambda standing: msgspec.structs.replace(standing, paused=True))
+    def pause(self, until: "Moment | None" = None) -> None:
+        """Create no more tasks until that instant, or (None) until `resume`. Occurrences of the pause are not made up for."""
+        now = self._client.clock.now()
+        resume_at = None if until is None else self._client.moment(until)
+        if resume_at is not None and resume_at <= now:
+            raise InvalidValue(f"pause(until=) expects an instant that is still to come, got {until!r}; it is past")
+
+        def pause(standing: Standing) -> Standing:
+            definition = msgspec.structs.replace(schedule_of(standing), resume_at=resume_at)
+            return msgspec.structs.replace(standing, paused=True, definition=encode(definition))
+
+        self._change(pause)
+
+    @property
+    def paused_until(self) -> datetime | None:
+        """When the pause ends by itself; None without a pause, or without such an end."""
+        at = self.definition.resume_at if self.paused else None
+        return None if at is None else to_datetime(at)
 
     def resume(self) -> None:
         """Go on from now; occurrences of the pause are not made up for."""
         now = self._client.clock.now()
-        self._change(
-            lambda standing: msgspec.structs.replace(
-                standing, paused=False, next_run_at=first_run(schedule_of(standing), now)
-            )
-        )
+
+        def resume(standing: Standing) -> Standing:
+            definition = schedule_of(standing)
+            return msgspec.structs.replace(resumed(standing, definition), next_run_at=first_run(definition, now))
+
+        self._change(resume)
 
     def run_now(self) -> "Task[object]":
         """One task of it, due now, beside its occurrences."""
@@ -231,7 +248,11 @@ def _renew(client: "Client", new: Standing, now: int) -> None:
         stored = find_standing(client, new.kind, new.name)
         if _same_rule(stored, new):
             return
-        renewed = msgspec.structs.replace(stored, definition=new.definition, next_run_at=new.next_run_at)
+        definition = new.definition
+        if new.kind == "schedule":  # a pause is kept, with its end
+            resume_at = schedule_of(stored).resume_at
+            definition = encode(msgspec.structs.replace(schedule_of(new), resume_at=resume_at))
+        renewed = msgspec.structs.replace(stored, definition=definition, next_run_at=new.next_run_at)
         if client.store.advance(renewed, (), now):
             log.info("the %s %r was changed in the code; the new rule holds from now", new.kind, new.name)
             return
@@ -239,6 +260,6 @@ def _renew(client: "Client", new: Standing, now: int) -> None:
 
 def _same_rule(stored: Standing, new: Standing) -> bool:
     if new.kind == "schedule":
-        return stored.definition == new.definition
+        return msgspec.structs.replace(schedule_of(stored), resume_at=None) == schedule_of(new)
     # restarts asked for by hand count up in the store and are no change of the code
     return msgspec.structs.replace(listener_of(stored), generation=0) == listener_of(new)

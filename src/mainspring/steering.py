@@ -55,6 +55,10 @@ class Steering:
     def after_adding(self) -> None:
         """A daemon that is driven by hand takes its turns here."""
 
+    def moment(self, moment: Moment) -> int:
+        """An instant as people say it, in µs; a naive time is read in the zone of the settings, if there is one."""
+        return parse_instant(moment, tz=self._adder.tz)
+
     def find_row(self, id: str) -> TaskRow:  # noqa: A002  # the contract's word
         """The stored row; `TaskNotFound` when there is none."""
         number = _number(id)
@@ -75,7 +79,7 @@ class Steering:
         if (at is None) == (after is None):
             raise InvalidArguments("reschedule expects either at= or after=")
         now = self.clock.now()
-        run_at = parse_instant(at, tz=self._adder.tz) if at is not None else now + parse_duration(after or 0)
+        run_at = self.moment(at) if at is not None else now + parse_duration(after or 0)
         self._must(id, Reschedule(run_at), "rescheduled")
 
     def run_now(self, id: str) -> None:  # noqa: A002

@@ -52,7 +52,7 @@ FACE = ("mainspring.app", "mainspring.client", "mainspring.steering")
 # what the face's own parts ask of each other
 HOOKS = {
     "declared", "before_adding", "after_adding", "own_answer", "answer_own", "wait_for", "forget_engine", "find_row",
-    "ask", "settle_dead", "new_schedule", "new_listener", "decode_result",
+    "ask", "settle_dead", "new_schedule", "new_listener", "decode_result", "moment",
 }  # fmt: skip
 
 

@@ -22,10 +22,14 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class ScheduleDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A rule that creates a task for each occurrence. `trigger` is `when.triggers.encode_trigger`'s."""
+    """A rule that creates a task for each occurrence. `trigger` is `when.triggers.encode_trigger`'s.
+
+    `resume_at`: while it is paused, the instant (µs) from which on it is no more.
+    """
 
     trigger: JSONObject
     work: Work
+    resume_at: int | None = None
 
     def occurrence(self, schedule: str, run_at: int) -> NewTask:
         """The task of the occurrence at `run_at`."""

@@ -5,7 +5,7 @@ Any daemon may; `advance` is a compare-and-set, so that one wins and each occurr
 
 import msgspec
 
-from mainspring.engine.definitions import ScheduleDefinition, schedule_of
+from mainspring.engine.definitions import ScheduleDefinition, encode, schedule_of
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Standing
 from mainspring.when.triggers import Trigger, decode_trigger
@@ -37,34 +37,47 @@ class Planner:
         upcoming = [
             at
             for standing in self._store.standings()
-            if standing.kind == "schedule" and not standing.paused and (at := self._plan(standing, now)) is not None
+            if standing.kind == "schedule" and (at := self._plan(standing, now)) is not None
         ]
         self._at = min(upcoming) - LEAD_US if upcoming else None
         return self._at
 
     def next_start(self) -> int | None:
         """The earliest occurrence that is no task yet."""
-        instants = [
-            standing.next_run_at
-            for standing in self._store.standings()
-            if standing.kind == "schedule" and not standing.paused and standing.next_run_at is not None
-        ]
-        return min(instants, default=None)
+        instants = [planned(standing) for standing in self._store.standings() if standing.kind == "schedule"]
+        return min((at for at in instants if at is not None), default=None)
 
     def _plan(self, standing: Standing, now: int) -> int | None:
         """Make the occurrences up to now + AHEAD; the first one after them."""
-        if standing.next_run_at is None:
+        first = planned(standing)
+        if first is None:
             return None
         definition = schedule_of(standing)
-        trigger = decode_trigger(definition.trigger)
-        if standing.next_run_at > now + AHEAD_US:
-            return standing.next_run_at
-        instants, following = occurrences(trigger, standing.next_run_at, now)
+        end = definition.resume_at if standing.paused else None
+        if first > now + AHEAD_US and (end is None or end > now):
+            return first if end is None else min(first, end + LEAD_US)  # LEAD later: a turn at the end itself
+        if standing.paused:
+            standing = resumed(standing, definition)  # before its end when an occurrence is near, which must not be late
+        instants, following = occurrences(decode_trigger(definition.trigger), first, now)
         tasks = [definition.occurrence(standing.name, at) for at in instants]
         if not self._store.advance(msgspec.structs.replace(standing, next_run_at=following), tasks, now):
             self._changed = True  # another daemon was first: look again at what it left
             return now
         return following
+
+
+def planned(standing: Standing) -> int | None:
+    """The first occurrence that is no task yet; None while it is paused without an end."""
+    if not standing.paused:
+        return standing.next_run_at
+    definition = schedule_of(standing)
+    return None if definition.resume_at is None else first_run(definition, definition.resume_at - 1)
+
+
+def resumed(standing: Standing, definition: ScheduleDefinition) -> Standing:
+    """The same, no longer paused; its next occurrence is the caller's to set."""
+    definition = msgspec.structs.replace(definition, resume_at=None)
+    return msgspec.structs.replace(standing, paused=False, definition=encode(definition))
 
 
 def occurrences(trigger: Trigger, first: int, now: int) -> tuple[list[int], int | None]:
