@@ -6,6 +6,7 @@ import pytest
 
 from mainspring import Daemon
 from mainspring.engine.program_attempts import decode_call
+from mainspring.tasks.codec import decode_call as decode_arguments
 
 KEYS = [
     "id", "name", "label", "function", "kind", "state", "reason", "run_at", "started_at", "finished_at", "lateness_ms",
@@ -183,3 +184,44 @@ def test_listen_adds_a_listener(cli):
     assert (shown["name"], shown["pause"], shown["everywhere"], shown["state"]) == ("orders", 1.0, True, "down")
     cli("listen", "--name", "orders", "--", "true", code=4)
     assert cli.json("listen", "--call", "shop:watch", "--args", "[1]")["args"] == [1]
+
+
+@pytest.fixture
+def typed(write):
+    write(
+        "typed.py",
+        """
+        from dataclasses import dataclass
+        from mainspring import Daemon
+
+        daemon = Daemon("mainspring.db", name="typed")
+
+        @dataclass
+        class Order:
+            id: int
+
+        @daemon.task
+        def take(order: Order) -> str:
+            return repr(order)
+        """,
+    )
+
+
+def test_arguments_are_read_by_annotations_and_tags(cli, typed):
+    cli("now", "--app", "typed", "--call", "typed:take", "--args", '[{"id": 3}]')
+    cli("now", "--call", "typed:take", "--args", '[{"id": 4}]')
+    cli.work()
+    assert [task["result"] for task in cli.json("list", "--state", "succeeded")] == ["Order(id=3)", "Order(id=4)"]
+    assert "order" in cli("now", "--app", "typed", "--call", "typed:take", "--args", '[{"no": 3}]', code=2).stderr
+    task = cli.json("after", "1h", "--call", "m:f", "--args", '[{"$datetime": "2026-01-01T00:00:00+00:00"}]')
+    client = Daemon(cli.store)
+    assert client.get(task["id"]).row.payload == '[[{"$datetime":"2026-01-01T00:00:00+00:00"}],{}]'
+    client.close()
+
+
+def test_numbers_of_any_size_arrive(cli):
+    cli("now", "--call", "m:f", "--args", f"[{10**30}, {2**63}]")
+    client = Daemon(cli.store)
+    assert decode_arguments(client.get("1").row.payload) == ((10**30, 2**63), {})
+    client.close()
+    cli("now", "--call", "m:f", "--args", "[1e400]", code=2)

@@ -112,18 +112,35 @@ def chosen_work(
         if program:
             raise click.UsageError("--call and a program after -- were both given; leave one out")
         _refuse(given.cwd or given.env, "--cwd and --env are for programs; a function runs in the daemon's process")
-        if not _NAME.fullmatch(given.call) and session.adding_client.registry.get(given.call) is None:
-            raise click.UsageError(
-                f"--call expects module:function, such as shop:open_sale (or with --app a name that is registered "
-                f"there), got {given.call!r}"
-            )
-        args = _json("--args", given.args, list, "a list such as '[42]'")
-        kwargs = _json("--kwargs", given.kwargs, dict, "an object such as '{\"item\": 42}'")
-        return given.call, args, kwargs
+        return _call(session, given.call, given.args, given.kwargs)
     _refuse(given.args or given.kwargs, "--args and --kwargs are for --call; a program's arguments stand after --")
     if not program:
         raise click.UsageError("say what to run: -- PROGRAM [ARG ...], or --call module:function")
     return list(program), [], {}
+
+
+def _call(
+    session: Session, name: str, args: str | None, kwargs: str | None
+) -> "tuple[Work, list[object], dict[str, object]]":
+    """A function and its arguments, read as they would be when it runs: by its annotations, where it is known here."""
+    import json
+
+    from mainspring.tasks.callplan import plan_of
+    from mainspring.tasks.codec import decode_call
+
+    known = session.adding_client.registry.get(name)
+    if known is None and not _NAME.fullmatch(name):
+        raise click.UsageError(
+            f"--call expects module:function, such as shop:open_sale (or with --app a name that is registered there), "
+            f"got {name!r}"
+        )
+    call = [
+        _json("--args", args, list, "a list such as '[42]'"),
+        _json("--kwargs", kwargs, dict, "an object such as '{\"item\": 42}'"),
+    ]
+    plan = None if known is None else plan_of(known.function)
+    positional, named = decode_call(json.dumps(call), plan)
+    return name, list(positional), named
 
 
 def chosen_options(given: Given, now: int, zone: tzinfo) -> "Said":
@@ -172,6 +189,7 @@ def _json(flag: str, text: str | None, kind: type[J], example: str) -> J:
         return kind()
     try:
         value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, allow_nan=False)  # 1e400 was read as infinity
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1] if text.strip() else text
         start = max(0, error.colno - 40)
