@@ -143,11 +143,21 @@ class Adder:
         if isinstance(work, str):
             return self._by_name(work, args, kwargs, said)
         if callable(work):
-            registered = self._registry.of(work)
+            registered = self._registry.of(work) or self._adopted(work)
             return self._function(
                 work, name_of(work) if registered is None else registered.name, registered, args, kwargs, said
             )
         return self._program(work, args, kwargs, said)
+
+    def _adopted(self, work: Callable[..., object]) -> Registered | None:
+        """What another daemon of this program declared is known here too, from now on, by the same name and options."""
+        there = getattr(work, "registered", None)
+        if not isinstance(there, Registered):
+            return None
+        return self._registry.add(
+            there.function, there.name, options=there.options, queue=there.queue, priority=there.priority,
+            expires=there.expires, label=there.label,
+        )  # fmt: skip
 
     def instant(self, spec: Spec, now: int) -> int:
         """When it is due, in µs."""

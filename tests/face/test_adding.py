@@ -528,3 +528,19 @@ def test_what_a_body_sets_does_not_reach_the_next_one(threaded):
         return before
 
     assert [look.enqueue().result(LONG) for _ in range(2)] == ["clean", "clean"]
+
+
+def test_what_another_daemon_declared_brings_its_name_and_options_along(daemon, clock):
+    other = Daemon("memory:", clock=clock, name="other")
+
+    @other.task(name="t:theirs", retry=1, queue="mail", label="label")
+    def theirs(x):
+        if context().attempt == 1:
+            raise OSError
+        return x
+
+    task = daemon.add_task(theirs, (5,), after="1h")
+    assert (task.function, task.queue, task.name) == ("t:theirs", "mail", "label")
+    clock.advance("2h")
+    assert task.result() == 5
+    assert other.find() == []
