@@ -177,12 +177,12 @@ class ManualDriver:
 
     def _take_turns(self) -> int:
         turns = 0
-        while any([loop.turn(self._clock.now()) for loop in self._loops]):
+        while sum(loop.turn(self._clock.now()) for loop in self._loops):
             turns += 1
             if turns == MOST_TURNS:
                 raise Misuse(
-                    f"{turns:,} turns were taken and there is still work at this very instant: does a task add itself anew "
-                    f"without after=? Time stands still until everything that is due has run"
+                    f"{turns:,} turns were taken and there is still work at this very instant: does a task add itself "
+                    f"anew without after=? Time stands still until everything that is due has run"
                 )
         return turns
 

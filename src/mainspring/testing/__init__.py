@@ -1,7 +1,7 @@
 """For tests of code that uses Mainspring: a clock that is moved by hand, and a pytest fixture with a daemon on it.
 
-`VirtualClock` moves time without waiting for it; `plugin` holds the fixture `mainspring_daemon`; `conformance` is the suite that
-every store must pass, for authors of stores. Nothing here needs pytest but the plugin.
+`VirtualClock` moves time without waiting for it; `plugin` holds the fixture `mainspring_daemon`; `conformance` is the
+suite that every store must pass, for authors of stores. Nothing here needs pytest but the plugin.
 """
 
 from typing import TYPE_CHECKING

@@ -18,7 +18,7 @@ START = "2030-01-01T00:00:00Z"
 
 @pytest.fixture
 def mainspring_daemon() -> "Iterator[Daemon]":
-    """A started daemon on a store in memory, with a clock that only the test moves: `mainspring_daemon.clock.advance("1h")`."""
+    """A started daemon on a store in memory; its clock stands until the test moves it, with `.clock.advance("1h")`."""
     from mainspring.app import Daemon
     from mainspring.testing.virtual_clock import VirtualClock
 

@@ -1,7 +1,7 @@
 """A clock that only a test moves.
 
-Daemons made with it run their tasks in the thread that moves the clock, one after the other, in a fixed order: a year passes
-as fast as its tasks run, and every run is the same. Time stands still while a task runs.
+Daemons made with it run their tasks in the thread that moves the clock, one after the other, in a fixed order: a year
+passes as fast as its tasks run, and every run is the same. Time stands still while a task runs.
 """
 
 import threading
@@ -42,9 +42,9 @@ class Driver(Protocol):
 
 
 class VirtualClock:
-    """Stands at `start` (an aware datetime, ISO 8601 with an offset, or epoch seconds) until it is moved.
+    """Stands at `start` (aware datetime, ISO 8601 with an offset, or epoch seconds) until it is moved.
 
-    Give it to one daemon or to several, and start them: `Daemon("memory:", clock=VirtualClock("2030-01-01T00:00:00Z"))`.
+    Give it to one daemon or to several (`Daemon("memory:", clock=VirtualClock("2030-01-01T00:00:00Z"))`); start them.
     Move it from the test, never from inside a task: that is a `Misuse`.
     """
 
@@ -57,9 +57,9 @@ class VirtualClock:
 
     # ── moving ─────────────────────────────────────────────────────────────────────────────────────────────
     def advance(self, duration: Duration) -> datetime:
-        """Let `duration` pass (seconds, a timedelta, or a text such as "1h30m"): all that falls due runs, each at its instant.
+        """Let `duration` pass (seconds, a timedelta, a text such as "1h30m"): what falls due runs, each at its instant.
 
-        Returns the new instant, which is exactly `duration` after the old one.
+        Returns the new instant, exactly `duration` after the old one.
         """
         length = parse_duration(duration)
         if length < 0:
@@ -84,7 +84,7 @@ class VirtualClock:
     def run_to_next(self) -> datetime | None:
         """Let time pass until the next task or occurrence of a schedule is due, and run it; that instant.
 
-        None, and no time passes, when nothing is planned. Listeners and clean-ups run on the way but are nothing to stop at.
+        None, and no time passes, when nothing is planned. Listeners run on the way but are nothing to stop at.
         """
         with self._move():
             self._settle()
@@ -150,7 +150,7 @@ class VirtualClock:
 
     def _settle(self) -> None:
         # one daemon's task may add work for another that was quiet already
-        while any([driver.settle() for driver in tuple(self._drivers)]):
+        while sum(driver.settle() for driver in tuple(self._drivers)):
             pass
 
     def _go(self, instant: int) -> None:
@@ -170,8 +170,8 @@ class VirtualClock:
     def _move(self) -> Iterator[None]:
         if any(driver.inside() for driver in self._drivers):
             raise Misuse(
-                "a task tried to move the virtual clock that it runs by; time stands still while a task runs: move the clock "
-                "in the test, and let the task add another one with after= if it wants to go on later"
+                "a task tried to move the virtual clock that it runs by; time stands still while a task runs: move the "
+                "clock in the test, and let the task add another one with after= if it wants to go on later"
             )
         with self._moving:
             yield
