@@ -50,7 +50,7 @@ def test_one_that_does_not_heed_is_settled_and_its_worker_stays_taken(threaded, 
     # one worker is taken by the body that goes on: of two tasks only one can run
     others = [other_body.enqueue() for _ in range(2)]
     other.await_arrivals()
-    assert daemon.status().workers.busy == 2
+    until(daemon, lambda: daemon.status().workers.busy == 2)
     assert others[1].refresh().state == "waiting"
     stuck.open()  # its worker is free again, its late result is refused
     other.await_arrivals()
