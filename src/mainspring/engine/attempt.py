@@ -35,9 +35,6 @@ class Recorder(Protocol):
     def begin(self, held: Held, attempt: int, started_at: int) -> bool:
         """Write a start durably, now; False when the reservation was lost."""
 
-    def arm(self) -> None:
-        """Something runs: look after 50 ms whether it still does."""
-
 
 class Limits(Protocol):
     """Who watches time limits."""
@@ -51,6 +48,18 @@ class Programs(Protocol):
 
     def attempt(self, held: Held, slot: Slot) -> Settlement:
         """Run the program of this task to its end."""
+
+
+class Call:
+    """A function with its arguments, ready to be called."""
+
+    __slots__ = ("args", "error", "kwargs", "registered")
+
+    def __init__(self, registered: Registered) -> None:
+        self.registered = registered
+        self.args: tuple[object, ...] = ()
+        self.kwargs: dict[str, object] = {}
+        self.error: BaseException | None = None
 
 
 class Attempt:
@@ -68,6 +77,7 @@ class Attempt:
         put_back: Callable[[Held], None],
         tune: Callable[[int], None],
         overlaps: Callable[[Held], bool],
+        early: int,
     ) -> None:
         self._clock = clock
         self._registry = registry
@@ -78,12 +88,13 @@ class Attempt:
         self._put_back = put_back
         self._tune = tune
         self._overlaps = overlaps
+        self._most_early = 2 * early
         self.coroutines = CoroutineLoop()
 
     def run(self, held: Held, slot: Slot) -> None:
         """One attempt, from due to settled. Never raises."""
         now = self._clock.now()
-        if now < held.run_at:  # the clock was set back since the timer handed it over
+        if held.run_at - now > self._most_early:  # the clock was set back since the timer handed it over
             self._put_back(held)
             return
         if (refused := self._refuse(held, now)) is not None:
@@ -100,8 +111,14 @@ class Attempt:
             run_at=held.run_at,
             deadline=None if timeout is None else now + timeout,
         )
+        call = self._prepare(held)
+        while (now := self._clock.now()) < held.run_at:  # handed over early, by a fraction of a millisecond
+            if held.run_at - now > self._most_early:
+                self._put_back(held)
+                return
+        if not slot.seize():  # it was cancelled or moved in that fraction
+            return
         if options.delivery == "at-most-once":
-            now = self._clock.now()
             if not self._recorder.begin(held, attempt, now):
                 return
             slot.marked = True
@@ -109,8 +126,7 @@ class Attempt:
         slot.started_at = now
         if timeout is not None:
             self._limits.watch(slot, held, timeout)
-        self._recorder.arm()
-        settlement = self._programs.attempt(held, slot) if held.lane.kind is Kind.PROGRAM else self._call(held, slot)
+        settlement = self._programs.attempt(held, slot) if call is None else self._call(held, slot, call)
         if not slot.settled:
             slot.settled = True  # before it is put: what has ended is not marked as running any more
             self._recorder.put(settlement)
@@ -124,15 +140,27 @@ class Attempt:
             return settle.missed(held, now, "overlap")
         return None
 
-    def _call(self, held: Held, slot: Slot) -> Settlement:
+    def _prepare(self, held: Held) -> "Call | None":
+        """Everything that can be done before the instant; None for a program."""
+        if held.lane.kind is Kind.PROGRAM:
+            return None
+        registered = self._registry.resolve(held.lane.work)
+        assert registered is not None, "what cannot be resolved is not reserved"
+        call = Call(registered)
+        try:
+            call.args, call.kwargs = codec.decode_call(held.task.payload, plan_of(registered.function))
+        except BaseException as error:  # noqa: BLE001  # a model's own code may raise anything; told when it has started
+            call.error = error
+        return call
+
+    def _call(self, held: Held, slot: Slot, call: "Call") -> Settlement:
         """Call the function and say how it ended."""
         started_at, attempt = slot.started_at, slot.attempt
-        registered = self._registry.resolve(held.lane.work)
-        if registered is None:  # it was known when it was reserved
-            return settle.returned(held)
+        registered = call.registered
         try:
-            args, kwargs = codec.decode_call(held.task.payload, plan_of(registered.function))
-            value = self._body(registered, args, kwargs, slot)
+            if call.error is not None:
+                raise call.error
+            value = self._body(registered, call.args, call.kwargs, slot)
         except BaseException as error:  # noqa: BLE001  # whatever a body raises ends its attempt, never its worker
             return self._ended_badly(held, slot, error)
         finished_at = self._clock.now()

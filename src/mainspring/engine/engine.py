@@ -26,7 +26,7 @@ from mainspring.engine.responder import Responder
 from mainspring.engine.service import ManualDriver, ManualLoop, Step, ThreadLoop
 from mainspring.engine.supervisor import Supervisor
 from mainspring.engine.timeline import Held, Timeline
-from mainspring.engine.timer import Timer
+from mainspring.engine.timer import EARLY_US, Timer
 from mainspring.engine.watchdog import Watchdog
 from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
@@ -123,6 +123,9 @@ class Engine:
         )
         self.node = self.seat.node
         self.watch = store.watch()
+        self._early = (
+            EARLY_US if driver is None else 0
+        )  # moved by hand, a clock does not go on while a worker waits for it
         self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
         self.events = events
         self._make_path(registry)
@@ -145,10 +148,12 @@ class Engine:
             put_back=self._put_back,
             overlaps=self._overlaps,
             tune=self._tune,
+            early=self._early,
         )
         self.pool = self._workers()
         self.recorder.slots = self.pool.slots
-        self.timer = Timer(self.timeline, self.pool)
+        self.recorder.active = self.pool.active
+        self.timer = Timer(self.timeline, self.pool, early=self._early, handed=self.recorder.arm)
 
     def _make_desk(self, registry: Registry) -> None:
         """What looks after it: claims, requests, neighbours, schedules, listeners."""

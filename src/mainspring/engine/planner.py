@@ -57,7 +57,9 @@ class Planner:
         if first > now + AHEAD_US and (end is None or end > now):
             return first if end is None else min(first, end + LEAD_US)  # LEAD later: a turn at the end itself
         if standing.paused:
-            standing = resumed(standing, definition)  # before its end when an occurrence is near, which must not be late
+            standing = resumed(
+                standing, definition
+            )  # before its end when an occurrence is near, which must not be late
         instants, following = occurrences(decode_trigger(definition.trigger), first, now)
         tasks = [definition.occurrence(standing.name, at) for at in instants]
         if not self._store.advance(msgspec.structs.replace(standing, next_run_at=following), tasks, now):

@@ -17,6 +17,7 @@ class Slot:
     """One worker's place: what it runs, since when, and how to ask it to stop."""
 
     __slots__ = (
+        "_ticket",
         "attempt",
         "cause",
         "context",
@@ -38,6 +39,7 @@ class Slot:
 
     def clear(self) -> None:
         """Nothing runs here."""
+        self._ticket = [True]
         self.held: Held | None = None
         self.context: TaskContext | None = None
         self.attempt = 0
@@ -47,6 +49,13 @@ class Slot:
         self.cause: str | None = None  # why it was asked to stop
         self.halt: Callable[[], None] | None = None  # cancels the coroutine, ends the program
         self.output: Callable[[], str | None] | None = None  # a program's output when it changed since the last call
+
+    def seize(self) -> bool:
+        """Between taking a task and starting its body: whoever gets True, the worker or the responder, decides over it."""
+        try:
+            return self._ticket.pop()
+        except IndexError:
+            return False
 
     def ask(self, cause: str) -> None:
         """Ask what runs here to stop, once; the first cause counts."""
@@ -144,6 +153,11 @@ class _Base:
         overdue = self.overdue(before)
         return overdue[: max(0, len(overdue) - len(self.slots))]
 
+    def active(self) -> bool:
+        """Is there anything due or running that is not recorded as running?"""
+        with self._lock:
+            return len(self.ready) > 0 or any(slot.held is not None and not slot.marked for slot in self.slots)
+
     def overdue(self, before: int) -> list[Held]:
         """What has waited for a worker since before that instant, last in order first."""
         with self._lock:
@@ -184,9 +198,9 @@ class ThreadPool(_Base):
         """See `Pool`."""
         with self._lock:
             self.ready.push(batch)
-            woken = [self._idle.pop() for _ in range(min(len(self._idle), len(self.ready)))]
-        for slot in woken:
-            slot.gate.release()
+            woken = self._idle.pop() if self._idle else None
+        if woken is not None:
+            woken.gate.release()
 
     def stop(self) -> None:
         """See `Pool`."""
@@ -211,24 +225,27 @@ class ThreadPool(_Base):
             self._quiet.notify_all()
 
     def _run(self, slot: Slot) -> None:
+        held: Held | None = None
         while True:
-            with self._lock:
-                if self._stopping:
-                    return
-                held = self._next()
-                if held is None:
-                    self._idle.append(slot)
-                else:
-                    slot.held = held
-            if held is None:
-                slot.gate.acquire()
-                continue
-            self._work(held, slot)
-            with self._lock:
-                slot.clear()
-                self.ready.ended(held.queue)
+            woken = None
+            with self._lock:  # once a turn: end the last task, take the next
+                if held is not None:
+                    slot.clear()
+                    self.ready.ended(held.queue)
                 if self._stopping:
                     self._quiet.notify_all()
+                    return
+                held = slot.held = self._next()
+                if held is None:
+                    self._idle.append(slot)
+                elif self._idle and len(self.ready):
+                    woken = self._idle.pop()  # each wakes the next while there is work: no crowd at the lock
+            if woken is not None:
+                woken.gate.release()
+            if held is None:
+                slot.gate.acquire()
+            else:
+                self._work(held, slot)
 
 
 class InlinePool(_Base):

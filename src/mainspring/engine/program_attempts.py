@@ -15,7 +15,6 @@ from mainspring.store.rows import Settlement
 from mainspring.tasks.problems import Problem
 from mainspring.when.clock import Clock
 
-
 log = logging.getLogger("mainspring")
 
 

@@ -39,13 +39,14 @@ class Recorder:
         self._events = events
         self._wall = wall
         self._pending: deque[Settlement] = deque()
-        self._armed = False
+        self._looking = False
         self._gathering = False
         self._gather_until = 0
         self._output_at = 0
         self.slots: Sequence[Slot] = ()
         self.gathers = True  # not when turns are taken by hand, nor at the end
         self.refused = 0  # settlements of reservations that were lost meanwhile; counted, shown in the status
+        self.active: Callable[[], bool] = lambda: False  # is anything due or running that is not marked?
         self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
 
     def put(self, settlement: Settlement) -> None:
@@ -71,9 +72,9 @@ class Recorder:
         return False
 
     def arm(self) -> None:
-        """Something started: look in 50 ms what still runs. Wakes the loop only when it slept without an instant."""
-        if not self._armed:
-            self._armed = True
+        """Something starts: look in 50 ms what still runs. Wakes the loop only when it sleeps without an instant."""
+        if not self._looking:
+            self._looking = True
             self._loop.wake()
 
     @property
@@ -110,12 +111,12 @@ class Recorder:
         return self._next_look(now)
 
     def _next_look(self, now: int) -> int | None:
-        """While something runs that is not marked: in 50 ms. While a program may write: in 250 ms."""
-        running = [slot for slot in self.slots if slot.started_at]
-        if any(not slot.marked for slot in running):
+        """While something is due or runs that is not marked: in 50 ms. While a program may write: in 250 ms."""
+        self._looking = False  # first: a start from here on arms, and wakes this loop
+        if self.active():
+            self._looking = True
             return now + MARK_US
-        self._armed = False  # the next start wakes this loop
-        if any(slot.output is not None for slot in running):
+        if any(slot.output is not None for slot in self.slots):
             return now + OUTPUT_US
         return None
 

@@ -68,7 +68,10 @@ class Responder:
         if held is not None:
             return self._store.change(task, demand, now, token=held.token)
         for slot in self._pool.slots:
-            if slot.held is not None and slot.held.id == task:
+            taken = slot.held
+            if taken is not None and taken.id == task:
+                if slot.seize():  # a worker has it and has not started it: the worker finds that it is too late
+                    return self._store.change(task, demand, now, token=taken.token)
                 if slot.settled or not isinstance(demand, Cancel):
                     return Verdict("too-late", State.RUNNING)
                 slot.ask("cancelled")
