@@ -1,4 +1,6 @@
-"""From what was said to what is stored: checks everything about a task before it is added, so that nothing is half done."""
+"""From what was said to what is stored: checks everything about a task before it is added, so that nothing is half
+done.
+"""
 
 import difflib
 import os

@@ -36,8 +36,8 @@ log = logging.getLogger("mainspring")
 class Daemon(Declaring):
     """Runs any function or program at any instant, from a durable queue, on a fixed number of workers.
 
-    Not started, it is a client of its store: it adds, looks and steers. See the reference for each setting; what is not given
-    here is taken from `MAINSPRING_*`, then from `[tool.mainspring]`, then from the defaults (shown there).
+    Not started, it is a client of its store: it adds, looks and steers. See the reference for each setting; what is
+    not given here is taken from `MAINSPRING_*`, then from `[tool.mainspring]`, then from the defaults (shown there).
     """
 
     _aio: "DaemonAio | None" = None
@@ -159,7 +159,9 @@ class Daemon(Declaring):
             self._engine.wake()
 
     def stop(self, grace: Duration | None = None) -> None:
-        """Start nothing more, let what runs end within `grace`, give back the rest. Stopping twice, or before start, is fine."""
+        """Start nothing more, let what runs end within `grace`, give back the rest. Stopping twice, or before start,
+        is fine.
+        """
         with self._life:
             engine, self._engine = self._engine, None
             driver, self._driver = self._driver, None
@@ -184,7 +186,8 @@ class Daemon(Declaring):
         run_until_signal(self)
 
     def drain(self, timeout: Duration | None = None) -> bool:
-        """Wait until nothing is due and nothing runs; False when `timeout` was over first. Future tasks are not waited for.
+        """Wait until nothing is due and nothing runs; False when `timeout` was over first. Future tasks are not
+        waited for.
 
         Tasks that are paused, or that no running daemon knows, do not count.
         """

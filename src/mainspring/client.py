@@ -50,7 +50,8 @@ class Client(Steering):
         after: Duration | None = None,
         **said: Unpack[Said],
     ) -> Task[object]:
-        """Add one task: a function, a registered name `module:function`, or a program as a list. Durable when it returns.
+        """Add one task: a function, a registered name `module:function`, or a program as a list. Durable when it
+        returns.
 
         `at` is an instant, `after` a duration; neither: due now. The options are those of `mainspring.adding.Said`:
         name, key, on_conflict, queue, priority, retry, timeout, expires, delivery, and for a program cwd and env.
@@ -64,7 +65,9 @@ class Client(Steering):
         return self.add_new(specs_of(items))
 
     def batch(self) -> "Batch":
-        """`with daemon.batch() as batch:` collects tasks and adds them in one commit at the end, none if the block raises."""
+        """`with daemon.batch() as batch:` collects tasks and adds them in one commit at the end, none if the block
+        raises.
+        """
         from mainspring.batch import Batch
 
         return Batch(self)

@@ -61,7 +61,9 @@ class Declaring(Client):
         expires: Duration | None = None,
         delivery: Delivery = "at-least-once",
     ) -> object:
-        """Make a function a task. `name` replaces its registered name; the rest are its tasks' options unless they say otherwise."""
+        """Make a function a task. `name` replaces its registered name; the rest are its tasks' options unless they say
+        otherwise.
+        """
 
         def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
             self.registry.add(
@@ -83,7 +85,8 @@ class Declaring(Client):
     ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
         """Run the function at whole multiples of `interval` since 1970-01-01T00:00Z or `anchor`, on the tasks' workers.
 
-        `name` names the schedule (default: the function's name); the other options are its tasks'. Written by `start()`.
+        `name` names the schedule (default: the function's name); the other options are its tasks'. Written by
+        `start()`.
         """
         from mainspring.when.every import Every
 
@@ -112,7 +115,9 @@ class Declaring(Client):
         pause: Duration = "10ms",
         everywhere: bool = False,
     ) -> object:
-        """Call the function again and again, for ever, on the listeners' own workers. Written to the store by `start()`."""
+        """Call the function again and again, for ever, on the listeners' own workers. Written to the store by
+        `start()`.
+        """
 
         def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
             task = self._as_task(function)

@@ -18,7 +18,9 @@ _DURATION_WORDS = ("weeks", "days", "hours", "minutes", "seconds", "milliseconds
 
 
 class Call(Generic[P, R]):
-    """A function with an instant and options: a reusable value. Each method gives a new one; the order does not matter."""
+    """A function with an instant and options: a reusable value. Each method gives a new one; the order does not
+    matter.
+    """
 
     __slots__ = ("_after", "_at", "_client", "_function", "_options")
 
@@ -40,7 +42,9 @@ class Call(Generic[P, R]):
         return Call(self._client, self._function, self._options, None, duration_of(duration, parts))
 
     def options(self, **said: Unpack[Said]) -> "Call[P, R]":
-        """Other options for the tasks that this value adds, as `add_task` takes them; what is not said stays as it was."""
+        """Other options for the tasks that this value adds, as `add_task` takes them; what is not said stays as it
+        was.
+        """
         options = options_of(said).over(self._options)
         return Call(self._client, self._function, options, self._at, self._after)
 

@@ -65,15 +65,17 @@ def run_until_signal(daemon: "Daemon") -> None:
 
 
 def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object], timeout: int | None) -> None:
-    """Inline, or with a clock that is moved by hand: run what falls due until the task finished or `timeout` µs are over."""
+    """Inline, or with a clock that is moved by hand: run what falls due until the task finished or `timeout` µs are
+    over.
+    """
     driver.settle()
     if task.refresh().finished:
         return
     if hasattr(daemon.clock, "attach") or driver.inside():  # here time stands still
         if timeout is None:
             raise Misuse(
-                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: advance it, "
-                f"or give wait() a timeout"
+                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: advance "
+                f"it, or give wait() a timeout"
             )
         return
     end = None if timeout is None else daemon.clock.now() + timeout
@@ -84,7 +86,8 @@ def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object
             now = daemon.clock.now()
             if end is None and task.state is State.WAITING and task.row.run_at <= now:
                 raise Misuse(
-                    f"task {task.id} is due and nothing runs it (paused, or its function is not known); give wait() a timeout"
+                    f"task {task.id} is due and nothing runs it (paused, or its function is not known); give wait() "
+                    f"a timeout"
                 )
             if end is not None and now >= end:
                 return
@@ -115,8 +118,8 @@ def warn_if_nobody_runs(daemon: "Daemon") -> None:
         return
     url = daemon.store.url
     log.warning(
-        "no daemon runs %s: what is added waits there. Start one with: mainspring run --store %s   (or %s:NAME, the module "
-        "and the variable of your Daemon)",
+        "no daemon runs %s: what is added waits there. Start one with: mainspring run --store %s   (or %s:NAME, the "
+        "module and the variable of your Daemon)",
         url, url, daemon.name,
     )  # fmt: skip
 

@@ -110,7 +110,9 @@ class Schedule(_Handle):
         return out
 
     def pause(self, until: "Moment | None" = None) -> None:
-        """Create no more tasks until that instant, or (None) until `resume`. Occurrences of the pause are not made up for."""
+        """Create no more tasks until that instant, or (None) until `resume`. Occurrences of the pause are not made up
+        for.
+        """
         now = self._client.clock.now()
         resume_at = None if until is None else self._client.moment(until)
         if resume_at is not None and resume_at <= now:
@@ -223,8 +225,8 @@ def put_new(client: "Client", standing: Standing) -> None:
 
 
 def reconcile(client: "Client", app: str, declared: Iterable[Standing], now: int) -> None:
-    """Make the store agree with what this app's code declares: new ones added, changed rules valid from now, a pause kept,
-    those gone from the code removed. What other apps or the command line added is never touched.
+    """Make the store agree with what this app's code declares: new ones added, changed rules valid from now, a pause
+    kept, those gone from the code removed. What other apps or the command line added is never touched.
     """
     wanted = {(one.kind, one.name): one for one in declared}
     store = client.store
@@ -233,7 +235,8 @@ def reconcile(client: "Client", app: str, declared: Iterable[Standing], now: int
         if stored.app != app:
             if new is not None:
                 raise InvalidValue(
-                    f"the {stored.kind} {stored.name!r} belongs to {stored.app or 'the command line'}; choose another name="
+                    f"the {stored.kind} {stored.name!r} belongs to {stored.app or 'the command line'}; choose "
+                    f"another name="
                 )
         elif new is None:
             store.remove(stored.kind, stored.name)

@@ -1,4 +1,6 @@
-"""Steering: change what is in the store, or ask whoever holds it. The answers are true also when they race with a start."""
+"""Steering: change what is in the store, or ask whoever holds it. The answers are true also when they race with a
+start.
+"""
 
 import threading
 from collections.abc import Callable
@@ -92,8 +94,8 @@ class Steering:
         if verdict.outcome != "done":
             state = verdict.state
             raise TooLate(
-                f"task {id} is {state}: only a task that is failed, cancelled or missed can be retried, and an at-most-once "
-                f"task only if it never started"
+                f"task {id} is {state}: only a task that is failed, cancelled or missed can be retried, and an at-most-"
+                f"once task only if it never started"
             )
         self.after_adding()
 

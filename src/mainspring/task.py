@@ -180,7 +180,9 @@ class Task(Generic[R_co]):
 
     # ── steering ───────────────────────────────────────────────────────────────────────────────────────────
     def cancel(self) -> "Cancellation":
-        """`"cancelled"` (it will not start), `"stopping"` (it runs and was asked), `"too-late"`: only the last is false."""
+        """`"cancelled"` (it will not start), `"stopping"` (it runs and was asked), `"too-late"`: only the last is
+        false.
+        """
         return self._client.cancel(self.id)
 
     def reschedule(self, *, at: Moment | None = None, after: Duration | None = None) -> "Task[R_co]":

@@ -44,6 +44,7 @@ class Bench:
         slot.held, slot.attempt, slot.started_at = held, 1, started_at
         slot.context = TaskContext(task_id="1", name="f", attempt=1, fence=1, run_at=NOW)
         self.recorder.slots = [slot]
+        self.recorder.active = lambda: slot.held is not None and not slot.marked
         return slot
 
 

@@ -1,7 +1,8 @@
 """The running daemon: makes the loops, starts them, and stops them in order.
 
-Three threads beside the workers: `timer` (nothing but the instants), `desk` (claims, requests, schedules, listeners, limits,
-neighbours, history) and `recorder` (outcomes). With a virtual clock, or inline, the same steps run in the caller's thread.
+Three threads beside the workers: `timer` (nothing but the instants), `desk` (claims, requests, schedules, listeners,
+limits, neighbours, history) and `recorder` (outcomes). With a virtual clock, or inline, the same steps run in the
+caller's thread.
 """
 
 import logging
@@ -57,8 +58,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Desk:
     """The step that reads the store's news and tells whoever listens at this desk.
 
-    Under load a watch may lose news and says `*`: look at everything. What is due and what was asked is looked at then and
-    there; the rest, which seldom changes, at most every FOLD.
+    Under load a watch may lose news and says `*`: look at everything. What is due and what was asked is looked at
+    then and there; the rest, which seldom changes, at most every FOLD.
     """
 
     FOLD_US = 200_000

@@ -1,7 +1,7 @@
 """What the engine says: frozen events, and observers that can break nothing.
 
-An observer that raises is logged and dropped. Observers are called on the recorder's thread, after the commit: keep them
-short, or hand over to a thread of your own.
+An observer that raises is logged and dropped. Observers are called on the recorder's thread, after the commit: keep
+them short, or hand over to a thread of your own.
 """
 
 import logging
@@ -21,8 +21,8 @@ Observer = Callable[["Event"], None]
 class Event(msgspec.Struct, frozen=True):
     """Something that happened to a task, a listener or a node. Instants in µs.
 
-    `kind`: `started` (recorded after 50 ms), `retry` (the attempt failed, another follows), `returned` (given back), a final
-    state's word, or `listener` and `node` with `message`.
+    `kind`: `started` (recorded after 50 ms), `retry` (the attempt failed, another follows), `returned` (given back),
+    a final state's word, or `listener` and `node` with `message`.
     """
 
     kind: Literal["started", "retry", "returned", "succeeded", "failed", "cancelled", "missed", "listener", "node"]

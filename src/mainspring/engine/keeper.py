@@ -4,9 +4,9 @@ It runs as a script (`python -I -S keeper.py FD`) and imports nothing of Mainspr
 the daemon; other descriptors it was given (the node's lock) are simply held until it exits. Messages are JSON after
 a length of four bytes; a `start` brings the write ends of the program's two output pipes with it.
 
-    daemon: {"do": "start", "id", "command", "executable", "cwd", "env"}  {"do": "stop", "id", "grace"}  {"do": "end", "grace"}
-    keeper: {"is": "started", "id", "pid"}  {"is": "refused", "id", "where", "cwd", "name", "errno", "message"}
-            {"is": "exited", "id", "code", "signal", "cpu", "max_rss"}
+    daemon: {"do": "start", "id", "command", "executable", "cwd", "env"}  {"do": "stop", "id", "grace"}  {"do": "end",
+    "grace"} keeper: {"is": "started", "id", "pid"}  {"is": "refused", "id", "where", "cwd", "name", "errno",
+    "message"} {"is": "exited", "id", "code", "signal", "cpu", "max_rss"}
 
 Invariants: every program leads a session, and so a process group, of its own. After end-of-file from the daemon
 nothing is started any more, and the keeper exits, which releases the node's lock, only when all that it started is

@@ -51,7 +51,9 @@ class Slot:
         self.output: Callable[[], str | None] | None = None  # a program's output when it changed since the last call
 
     def seize(self) -> bool:
-        """Between taking a task and starting its body: whoever gets True, the worker or the responder, decides over it."""
+        """Between taking a task and starting its body: whoever gets True, the worker or the responder, decides over
+        it.
+        """
         try:
             return self._ticket.pop()
         except IndexError:

@@ -1,9 +1,9 @@
 """Writes settlements in batches, each fenced by its reservation's token.
 
-Workers put, this loop writes: one transaction takes whatever came while the last one was written. What still runs after
-50 ms is recorded as running; a body shorter than that costs one write, its end.
-A batch that the store refuses to take (a full disk) is kept and tried again; the pool starts nothing new meanwhile, once
-`LIMIT` settlements wait, so that the journal always covers what is not yet written.
+Workers put, this loop writes: one transaction takes whatever came while the last one was written. What still runs
+after 50 ms is recorded as running; a body shorter than that costs one write, its end. A batch that the store refuses
+to take (a full disk) is kept and tried again; the pool starts nothing new meanwhile, once `LIMIT` settlements wait,
+so that the journal always covers what is not yet written.
 """
 
 import logging

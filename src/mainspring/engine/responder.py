@@ -1,7 +1,7 @@
 """Answers what other processes ask of this node. Only the holder changes what it reserved.
 
-A request is in the store; this loop answers it. Taking the task from the timeline decides: then it has not started and the
-change is made in the store under this node's token; otherwise it runs, and the answer says so.
+A request is in the store; this loop answers it. Taking the task from the timeline decides: then it has not started
+and the change is made in the store under this node's token; otherwise it runs, and the answer says so.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Every loop is a step: one turn that returns when it wants the next.
 
-Two drivers run the same steps. `ThreadLoop` gives a group of steps one thread and a sleeper. `ManualDriver` runs all steps
-in the caller's thread, until nothing is left to do at this instant: the virtual clock and inline mode.
+Two drivers run the same steps. `ThreadLoop` gives a group of steps one thread and a sleeper. `ManualDriver` runs all
+steps in the caller's thread, until nothing is left to do at this instant: the virtual clock and inline mode.
 """
 
 import logging
@@ -24,7 +24,9 @@ class Step(Protocol):
     """One loop's turn."""
 
     def step(self, now: int) -> int | None:
-        """Do what there is to do at `now`; the instant of the next turn, None for "only when woken". Never raises for long."""
+        """Do what there is to do at `now`; the instant of the next turn, None for "only when woken". Never raises for
+        long.
+        """
 
 
 def guarded(step: Step, now: int) -> int | None:

@@ -1,9 +1,9 @@
 """Holds what is reserved until it starts. Never asks what time it is: `now` is given to it.
 
-Two structures: `held`, every reservation this node has and has not started, by id; and a heap of those whose instant has
-not come. Popping an id from `held` is the one atomic act that decides between starting a task and changing it: the
-worker that is about to start it and the responder that was asked to cancel it both pop, and one of them gets it. What was popped
-leaves a stale entry in the heap, which is passed over when it surfaces.
+Two structures: `held`, every reservation this node has and has not started, by id; and a heap of those whose instant
+has not come. Popping an id from `held` is the one atomic act that decides between starting a task and changing it:
+the worker that is about to start it and the responder that was asked to cancel it both pop, and one of them gets it.
+What was popped leaves a stale entry in the heap, which is passed over when it surfaces.
 """
 
 import heapq
@@ -54,7 +54,9 @@ class Timeline:
             return bool(self._heap) and (before is None or self._heap[0][0] < before)
 
     def due(self, now: int, limit: int) -> list[Held]:
-        """Take at most `limit` that have come due out of the heap, in order. They stay in `held` until a worker takes them."""
+        """Take at most `limit` that have come due out of the heap, in order. They stay in `held` until a worker takes
+        them.
+        """
         out: list[Held] = []
         with self._lock:
             heap = self._heap

@@ -1,8 +1,9 @@
 """Ends attempts at their time limit, by the monotonic clock.
 
-A coroutine is cancelled and a program ended; a function on a thread can only be asked. What does not come back at once and
-has no retry left is settled `failed`, reason `time limit`, right then; its late result is refused and its worker stays
-taken until the body returns. With a retry left the outcome waits for the body: no retry starts beside it.
+A coroutine is cancelled and a program ended; a function on a thread can only be asked. What does not come back at
+once and has no retry left is settled `failed`, reason `time limit`, right then; its late result is refused and its
+worker stays taken until the body returns. With a retry left the outcome waits for the body: no retry starts beside
+it.
 """
 
 import heapq

@@ -1,4 +1,6 @@
-"""An exception as text, whatever it is: one whose `str` raises, one without end, one that was raised ten thousand deep."""
+"""An exception as text, whatever it is: one whose `str` raises, one without end, one that was raised ten thousand
+deep.
+"""
 
 import os
 import traceback

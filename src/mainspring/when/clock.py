@@ -3,9 +3,10 @@
 Two readings, both in microseconds: `now`, the wall clock, decides *when*; `monotonic`, which does not stop in suspend,
 decides *how long*. Readings are rounded down and waits up, so that nothing can be early by rounding.
 
-A `Sleeper` waits for an instant of the wall clock, for a `wake` from another thread, or for a watched descriptor, whichever
-is first. On Linux it is a timerfd on CLOCK_REALTIME that is cancelled when the clock is set, in an epoll without a timeout
-(epoll's own timeout counts whole milliseconds). Elsewhere a `select` that looks at the clock at least once a second.
+A `Sleeper` waits for an instant of the wall clock, for a `wake` from another thread, or for a watched descriptor,
+whichever is first. On Linux it is a timerfd on CLOCK_REALTIME that is cancelled when the clock is set, in an epoll
+without a timeout (epoll's own timeout counts whole milliseconds). Elsewhere a `select` that looks at the clock at
+least once a second.
 """
 
 import ctypes
@@ -25,7 +26,8 @@ class Sleeper(Protocol):
     """Waits on behalf of one thread."""
 
     def sleep(self, until: int | None) -> None:
-        """Return at `until` (µs, wall clock; None: no instant), or when woken, or when a watched descriptor is readable.
+        """Return at `until` (µs, wall clock; None: no instant), or when woken, or when a watched descriptor is
+        readable.
 
         Returning too soon is allowed (the clock was set, a stale wake): the caller looks again.
         """

@@ -48,7 +48,9 @@ def by_each_field(trial: Trial) -> None:
 
 
 def by_name(trial: Trial) -> None:
-    """`name` matches the label, the full name, the bare name (of a program its file), a method's last part; nothing else."""
+    """`name` matches the label, the full name, the bare name (of a program its file), a method's last part; nothing
+    else.
+    """
     labelled = trial.add(work="shop:open_sale", name="sale 42")
     method = trial.add(work="shop.eu:Till.close")
     program = trial.add(kind=Kind.PROGRAM, work="/shop:1/open.sh", name="echo")
