@@ -111,8 +111,10 @@ class Daemon(Declaring):
     def start(self) -> None:
         """Take part in the work of the store, in the background. Starting twice is an error."""
         from mainspring.engine.engine import Engine, Plan
+        from mainspring.eventlog import EventLog
         from mainspring.lifecycle import programs_allowed
         from mainspring.version import __version__
+        from mainspring.when.wall import local_zone
 
         with self._life:
             if self._engine is not None:
@@ -130,6 +132,7 @@ class Daemon(Declaring):
                 version=__version__,
             )
             self.reconcile()
+            self.events.journalist = EventLog(self, settings.tz or local_zone()).event
             engine = Engine(
                 store=self.store, registry=self.registry, clock=self.clock, events=self.events, plan=plan, driver=driver
             )

@@ -74,8 +74,8 @@ def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object
     if hasattr(daemon.clock, "attach") or driver.inside():  # here time stands still
         if timeout is None:
             raise Misuse(
-                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: advance "
-                f"it, or give wait() a timeout"
+                f"task {task.id} is {task.state} until {task.run_at.isoformat()} and the clock is moved by hand: "
+                f"advance it, or give wait() a timeout"
             )
         return
     end = None if timeout is None else daemon.clock.now() + timeout

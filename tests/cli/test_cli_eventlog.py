@@ -2,12 +2,14 @@
 
 import json
 import logging
+from datetime import UTC
 
 import pytest
 
 from mainspring import Daemon
 from mainspring.cli import eventlog
 from mainspring.engine.events import Event
+from mainspring.eventlog import EventLog
 from mainspring.tasks.problems import Problem
 
 ODD = Problem("Odd", "a\nb\x1b[31m", "Traceback\n  line\r2026-01-01 INFO forged\n").encode()
@@ -17,7 +19,7 @@ ODD = Problem("Odd", "a\nb\x1b[31m", "Traceback\n  line\r2026-01-01 INFO forged\
 def log(tmp_path):
     daemon = Daemon(tmp_path / "x.db", name="tests")
     daemon.add_task(["true"], name="label")
-    yield eventlog.EventLog(daemon)
+    yield EventLog(daemon, UTC)
     daemon.close()
 
 

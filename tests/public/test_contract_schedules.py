@@ -170,7 +170,9 @@ def test_next_run_now_and_remove(daemon, clock, tick):
 
 
 def test_added_by_hand(daemon, clock):
-    """`daemon.add_schedule(function_or_program, trigger, name=..., ...)`; "what other apps ... added is never touched"."""
+    """`daemon.add_schedule(function_or_program, trigger, name=..., ...)`; "what other apps ... added is never
+    touched".
+    """
     program = daemon.add_schedule(["/bin/true"], Every("1h"), name="program")
     function = daemon.add_schedule(daemon.task(name="f")(ordinary), "1h")
     assert [one.name for one in daemon.schedules()] == ["f", "program"]

@@ -88,7 +88,8 @@ def test_methods_of_a_daemon_that_the_contract_names():
     daemon = {name for name, _ in inspect.getmembers(mainspring.Daemon) if not name.startswith("_")}
     assert daemon >= {
         "add_listener", "add_schedule", "add_task", "add_tasks", "aio", "batch", "cancel", "drain", "every", "find",
-        "get", "listener", "listeners", "pause", "resume", "retry", "run", "schedules", "start", "status", "stop", "task",
+        "get", "listener", "listeners", "pause", "resume", "retry", "run", "schedules", "start", "status", "stop",
+        "task",
     }  # fmt: skip
 
 

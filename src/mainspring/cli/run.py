@@ -43,7 +43,7 @@ def run_verb(
     APP is module:attribute, or a module with one Daemon; without it, the daemon runs programs and the functions of
     modules under the current directory. A setting in the app's code wins over a flag.
     """
-    from mainspring.cli.eventlog import EventLog, set_up_logging
+    from mainspring.cli.eventlog import set_up_logging
 
     if target is not None and session.app_flag is not None and target != session.app_flag:
         raise click.UsageError(f"{target} and --app {session.app_flag}: name one app")
@@ -52,7 +52,6 @@ def run_verb(
         flags["queues"] = from_text("queues", ",".join(queues))
     daemon = _daemon(session, target, flags)
     set_up_logging(as_json=log_format == "json" or (session.as_json and log_format is None), level=log_level.upper())
-    daemon.observe(EventLog(daemon).event)
     daemon.run()
     return 0
 

@@ -231,10 +231,11 @@ class Claimer:
             self._warm()
         unknown = [lane.id for lane in served if lane.id not in able]
         if unknown != self._unknown:
+            new = set(unknown).difference(self._unknown)
             self._unknown = unknown
             self._store.report(self._node, unknown)
             for lane in served:
-                if lane.id in unknown:
+                if lane.id in new:
                     log.warning("nobody here knows %s: its tasks stay waiting (unresolved)%s", lane.work or "programs",
                                 self._why(lane))  # fmt: skip
 

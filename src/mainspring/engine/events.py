@@ -42,6 +42,7 @@ class Events:
     def __init__(self) -> None:
         self._observers: list[Observer] = []
         self.wanted = False
+        self.journalist: Observer | None = None  # who writes the log
 
     def subscribe(self, observer: Observer) -> None:
         """Call `observer` with each event from now on."""
@@ -49,7 +50,12 @@ class Events:
         self.wanted = True
 
     def emit(self, event: Event) -> None:
-        """Tell every observer."""
+        """Write the log, and tell every observer."""
+        if self.journalist is not None:
+            try:
+                self.journalist(event)
+            except Exception:
+                log.exception("the log could not be written: %r", event)
         for observer in tuple(self._observers):
             try:
                 observer(event)
@@ -59,8 +65,11 @@ class Events:
                 self.wanted = bool(self._observers)
 
     def settled(self, one: Settlement) -> None:
-        """The event of a settlement that was written."""
+        """The event of a settlement that was written; none where nobody would look at it."""
         state = STATES[one.code]
+        silent = state is State.RUNNING or (state is State.SUCCEEDED and not log.isEnabledFor(logging.DEBUG))
+        if silent and not self.wanted:
+            return
         if state is State.RUNNING:
             kind = "started"
         elif state is State.WAITING:

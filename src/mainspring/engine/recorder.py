@@ -142,11 +142,10 @@ class Recorder:
             self.refused += len(lost)
             some = ", ".join(map(str, sorted(lost)[:10]))
             log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(lost), some)
-        if self._events.wanted:
-            unwritten = set(refused)
-            for settlement in batch:
-                if settlement.id not in unwritten:
-                    self._events.settled(settlement)
+        unwritten = set(refused)
+        for settlement in batch:
+            if settlement.id not in unwritten:
+                self._events.settled(settlement)
 
 
 def _without_marks_of_ended(taken: Sequence[Settlement]) -> list[Settlement]:

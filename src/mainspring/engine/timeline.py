@@ -79,7 +79,7 @@ class Timeline:
         return not held.gone and self.held.pop(held.id, None) is not None
 
     def withdraw(self, task: int) -> Held | None:
-        """Take by id, for a change. Called on the claimer's loop alone, as are reservations: so `gone` is set in time."""
+        """Take by id, for a change. On the claimer's loop alone, as are reservations: so `gone` is set in time."""
         held = self.held.pop(task, None)
         if held is not None:
             held.gone = True
