@@ -37,7 +37,7 @@ lint: $(READY) ## ruff: rules and format
 
 .PHONY: types
 types: $(READY) ## mypy, strict
-	@$(BIN)/mypy src $(wildcard bench)
+	@$(BIN)/mypy src
 
 .PHONY: bench
 bench: $(READY) ## the figures this project holds itself to; SMOKE=1: a quick run that only shows it works; CHECK=1: hold to them
