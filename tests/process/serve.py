@@ -34,6 +34,8 @@ def alone():
 
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=os.environ.get("LEVEL", "INFO"))
+# what tasks do is noted in the ledger; here it would fill the pipe while nobody reads
+logging.getLogger("mainspring").addFilter(lambda record: not record.getMessage().startswith("task "))
 daemon.observe(tell)
 threading.Thread(target=alone, daemon=True).start()
 daemon.run()
