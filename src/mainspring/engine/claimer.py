@@ -29,6 +29,7 @@ SAFETY_US = 60_000_000
 HELD_MAX = 20_000  # reservations in memory, whatever the horizon holds
 OVERDUE_US = 50_000
 HOLD_OFF_US = 1_000_000
+CALM_US = 20_000
 
 
 class Claimer:
@@ -65,6 +66,7 @@ class Claimer:
         self._able: list[int] = []
         self._unknown: list[int] = []
         self._hold_off: dict[int, int] = {}
+        self._calm_until = 0
         self._look_at: int | None = 0
         self._room = False
         self._stale = False
@@ -116,6 +118,8 @@ class Claimer:
             self._lanes.clear()
             self._look_at = now
         leave_at = None if self.alone() else self._leave_to_others(now)
+        if now < self._calm_until and self._look_at is not None:
+            self._look_at = max(self._look_at, self._calm_until)
         safety = now >= self._safety_at
         if safety or (self._look_at is not None and now >= self._look_at):
             expected = self._look_at is not None and now >= self._look_at
@@ -216,6 +220,7 @@ class Claimer:
         for one in held:
             if one.id in self._hold_off:
                 self._recorder.put(settle.returned(one))
+                self._calm_until = now + CALM_US  # giving it back is news: to look at once would go round in a circle
         return [one for one in held if one.id not in self._hold_off]
 
     def _learn(self) -> None:
