@@ -88,8 +88,8 @@ class Retry:
 class RetryLater(Exception):
     """Raised by a task that wants to be tried again after `after` (seconds, `timedelta`, or a text such as "5m").
 
-    `after` is kept in microseconds. It uses up one of the task's retries, if it has any; its wait is the one asked
-    for, without jitter.
+    `after` is kept in microseconds. It uses up none of the task's retries and needs none; its wait is the one asked
+    for, without jitter. An at-most-once task that raises it has failed.
     """
 
     def __init__(self, after: Duration, reason: str = "") -> None:
