@@ -19,7 +19,7 @@ from mainspring.store.rows import NewTask, OnConflict
 from mainspring.tasks.callplan import plan_of
 from mainspring.tasks.codec import encode_call
 from mainspring.tasks.names import name_of
-from mainspring.tasks.options import DEFAULT, Delivery, build_options, encode_options
+from mainspring.tasks.options import DEFAULT, Delivery, build_options, decode_options, encode_options
 from mainspring.tasks.registry import Registered, Registry, checked_name
 from mainspring.tasks.retry import Retry
 from mainspring.tasks.state import Kind
@@ -120,9 +120,11 @@ class Adder:
         work = self.work(spec.work, spec.args, spec.kwargs, spec.options)
         run_at = self.instant(spec, now)
         said = spec.options
-        expires_at = self._expires_at(said.expires, run_at)
-        if isinstance(said.expires, UnsetType) and work.expires is not None:
-            expires_at = run_at + work.expires
+        lasts, expires_at = self._expiry(said.expires, work.expires)
+        options = work.options
+        if lasts is not None:
+            expires_at = run_at + lasts
+            options = encode_options(msgspec.structs.replace(decode_options(options), expires=lasts))
         return NewTask(
             kind=work.kind,
             work=work.work,
@@ -130,7 +132,7 @@ class Adder:
             priority=work.priority,
             run_at=run_at,
             name=work.name,
-            options=work.options,
+            options=options,
             payload=work.payload,
             key=_text("key", _said(said.key, None)),
             on_conflict=_conflict(_said(said.on_conflict, "error")),
@@ -229,15 +231,17 @@ class Adder:
             priority=_priority(_said(said.priority, 0)),
         )
 
-    def _expires_at(self, value: Moment | Duration | None | UnsetType, run_at: int) -> int | None:
-        """An instant (a datetime, or a text that begins with a date), or else a duration after `run_at`."""
-        if isinstance(value, UnsetType) or value is None:
-            return None
-        if isinstance(value, datetime):
-            return parse_instant(value, tz=self.tz)
-        if isinstance(value, str) and _LOOKS_LIKE_A_DATE.match(value):
-            return parse_instant(value, tz=self.tz)
-        return run_at + parse_duration(value)
+    def _expiry(
+        self, value: Moment | Duration | None | UnsetType, registered: int | None
+    ) -> tuple[int | None, int | None]:
+        """A duration after `run_at`, or an instant (a datetime, or a text that begins with a date); not both."""
+        if isinstance(value, UnsetType):
+            return registered, None
+        if value is None:
+            return None, None
+        if isinstance(value, datetime) or (isinstance(value, str) and _LOOKS_LIKE_A_DATE.match(value)):
+            return None, parse_instant(value, tz=self.tz)
+        return parse_duration(value), None
 
 
 def _said(value: "T | UnsetType", default: T) -> T:

@@ -11,6 +11,7 @@ from mainspring.errors import InvalidArguments, StoreError, TaskNotFound, TooLat
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Again, Cancel, Change, Demand, Release, Reschedule, TaskRow, Verdict
 from mainspring.task import too_late
+from mainspring.tasks.options import decode_options
 from mainspring.tasks.registry import Registry
 from mainspring.waiting import Waiting
 from mainspring.when.clock import Clock
@@ -82,15 +83,17 @@ class Steering:
             raise InvalidArguments("reschedule expects either at= or after=")
         now = self.clock.now()
         run_at = self.moment(at) if at is not None else now + parse_duration(after or 0)
-        self._must(id, Reschedule(run_at), "rescheduled")
+        self._must(id, Reschedule(run_at, self._expiry(id, run_at)), "rescheduled")
 
     def run_now(self, id: str) -> None:  # noqa: A002
         """Make a waiting task due now; `TooLate` when it is not waiting."""
-        self._must(id, Reschedule(self.clock.now()), "run now")
+        now = self.clock.now()
+        self._must(id, Reschedule(now, self._expiry(id, now)), "run now")
 
     def retry(self, id: str) -> None:  # noqa: A002
         """Let a finished task that did not succeed wait again: same id, due now, attempts go on."""
-        verdict = self._change(id, Again(self.clock.now()))
+        now = self.clock.now()
+        verdict = self._change(id, Again(now, self._expiry(id, now)))
         if verdict.outcome != "done":
             state = verdict.state
             raise TooLate(
@@ -98,6 +101,11 @@ class Steering:
                 f"once task only if it never started"
             )
         self.after_adding()
+
+    def _expiry(self, task_id: str, run_at: int) -> int | None:
+        """When it expires if it is due then; None where no duration was said for that."""
+        lasts = decode_options(self.find_row(task_id).options).expires
+        return None if lasts is None else run_at + lasts
 
     def _must(self, task_id: str, change: Change, verb: str) -> None:
         verdict = self._change(task_id, change)

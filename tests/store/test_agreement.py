@@ -57,11 +57,12 @@ new_tasks = st.builds(
     key=keys,
     on_conflict=st.sampled_from(["error", "keep", "replace"]),
     schedule=st.sampled_from([None, "s"]),
+    expires_at=st.none() | instants,
 )
 changes = st.one_of(
     st.builds(Cancel, st.sampled_from(["why", "cancelled"])),
-    st.builds(Reschedule, instants),
-    st.builds(Again, instants),
+    st.builds(Reschedule, instants, st.none() | instants),
+    st.builds(Again, instants, st.none() | instants),
 )
 filters = st.builds(
     Filter,

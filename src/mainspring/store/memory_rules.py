@@ -77,10 +77,14 @@ def make(task: Task, change: Change, now: int) -> None:
     match change:
         case Cancel(reason):
             task.state, task.reason, task.finished_at = State.CANCELLED, reason, now
-        case Reschedule(run_at):
+        case Reschedule(run_at, expires_at):
             task.run_at = run_at
-        case Again(run_at):
+            if expires_at is not None:
+                task.new = replace(task.new, expires_at=expires_at)
+        case Again(run_at, expires_at):
             task.wait_again()
+            if expires_at is not None or (task.new.expires_at or 0) <= run_at:
+                task.new = replace(task.new, expires_at=expires_at)
             task.run_at, task.failures, task.losses = run_at, 0, 0
 
 

@@ -103,15 +103,20 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Reschedule(msgspec.Struct, frozen=True, tag="reschedule"):
-    """The task waits for another instant (`run_now` is a reschedule to now)."""
+    """The task waits for another instant (`run_now` is a reschedule to now). `expires_at` None: as it was."""
 
     run_at: int
+    expires_at: int | None = None
 
 
 class Again(msgspec.Struct, frozen=True, tag="again"):
-    """A finished task that did not succeed waits again, same id, attempts go on, failures count from nought."""
+    """A finished task that did not succeed waits again, same id, attempts go on, failures and losses from nought.
+
+    `expires_at` None: as it was, or none where that is past: who asks for another try does not want it missed again.
+    """
 
     run_at: int
+    expires_at: int | None = None
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):

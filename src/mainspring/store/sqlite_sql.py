@@ -60,10 +60,11 @@ STEERED = "SELECT state, holder, token, attempt, options, key FROM task WHERE id
 CANCEL = """
 UPDATE task SET state = 4, reason = ?2, finished_at = ?3, holder = NULL, token = NULL
 WHERE id IN (SELECT value FROM json_each(?1))"""
-RESCHEDULE = "UPDATE task SET run_at = ?2, holder = NULL, token = NULL WHERE id = ?1"
+RESCHEDULE = """
+UPDATE task SET run_at = ?2, expires_at = coalesce(?3, expires_at), holder = NULL, token = NULL WHERE id = ?1"""
 AGAIN = """
 UPDATE task SET state = 0, run_at = ?2, failures = 0, losses = 0, reason = NULL, error = NULL, result = NULL,
-  finished_at = NULL
+  finished_at = NULL, expires_at = coalesce(?3, iif(expires_at > ?2, expires_at, NULL))
 WHERE id = ?1"""
 KEY_OWNER = "SELECT id FROM task WHERE key = ? AND key IS NOT NULL AND state < 2"
 KEY_OWNERS = """

@@ -25,13 +25,13 @@ def steer(con: apsw.Connection, task: int, change: Change, now: int, token: int 
         case Cancel(reason):
             con.execute(sql.CANCEL, (msgspec.json.encode([task]).decode(), reason, now))
             return Verdict("done", State.CANCELLED), ["done"]
-        case Reschedule(run_at):
-            con.execute(sql.RESCHEDULE, (task, run_at))
-        case Again(run_at):
+        case Reschedule(run_at, expires_at):
+            con.execute(sql.RESCHEDULE, (task, run_at, expires_at))
+        case Again(run_at, expires_at):
             owner = con.execute(sql.KEY_OWNER, (key,)).get
             if owner is not None:
                 raise KeyInUse(str(key), str(owner))
-            con.execute(sql.AGAIN, (task, run_at))
+            con.execute(sql.AGAIN, (task, run_at, expires_at))
     return Verdict("done", State.WAITING), [f"due {change.run_at}"]
 
 

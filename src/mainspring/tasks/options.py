@@ -42,6 +42,7 @@ class TaskOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout: int | None = None  # µs of monotonic time, for each attempt
     delivery: Delivery = "at-least-once"
     bare: bool = False
+    expires: int | None = None  # µs after run_at, where it was said so: it goes along when the task is rescheduled
 
 
 DEFAULT = TaskOptions()
@@ -101,6 +102,7 @@ def complete_options(options: TaskOptions, registered: TaskOptions) -> TaskOptio
         retry=None if delivery == "at-most-once" else retry,
         timeout=registered.timeout if options.timeout is None else options.timeout,
         delivery=delivery,
+        expires=options.expires,
     )
 
 

@@ -98,6 +98,18 @@ def rescheduled_waits_for_the_new_instant(trial: Trial) -> None:
     assert (after.key, after.name, after.expires_at, after.created_at) == ("k", "label", T + 99, before.created_at)
 
 
+def an_expiry_moves_when_it_is_told_to(trial: Trial) -> None:
+    """`Reschedule` and `Again` set `expires_at` where they have one; else it stays, but for one past at `Again`."""
+    task = trial.add(expires_at=T + 9)
+    trial.store.change(task, Reschedule(T + 20, T + 29), T)
+    assert trial.task(task).expires_at == T + 29
+    for change, expected in ((Again(T + 5), T + 29), (Again(T + 40, T + 49), T + 49), (Again(T + 49), None)):
+        trial.store.change(task, Cancel(), T)
+        trial.store.change(task, change, T)
+        assert trial.task(task).expires_at == expected
+        assert trial.task(task).run_at == change.run_at
+
+
 def again_goes_on_counting(trial: Trial) -> None:
     """`Again`: waits again under the same id, attempts go on, failures from nought, the old end is cleared."""
     seat = trial.join()
