@@ -169,9 +169,9 @@ class Aio:
 
     async def result(self, task: Task[R], timeout: Duration | None = None) -> R:
         """See `Task.result`; `await task` is short for it."""
-        if not task.finished and not await self.wait(task, timeout):
+        if task.state is not State.SUCCEEDED and not await self.wait(task, timeout):
             raise WaitTimeout(f"task {task.id} ({task.name}) is still {task.state} after {timeout}; its work goes on")
-        return task.result()
+        return task._ended()  # noqa: SLF001  # the two halves of `Task.result`
 
     def _lookout(self) -> "Lookout":
         """The one of the running loop."""

@@ -149,6 +149,8 @@ class Task(Generic[R_co]):
 
     def wait(self, timeout: Duration | None = None) -> bool:
         """Wait until it finished, woken, not polling; False when `timeout` was over first. Works in any process."""
+        if self.finished and self.state is not State.SUCCEEDED:
+            self.refresh()  # it may have been retried since
         if not self.finished:
             self._client.wait_for(self, None if timeout is None else parse_duration(timeout))
         return self.finished
