@@ -358,7 +358,7 @@ def test_a_sleeper_wakes_when_the_clock_passes_its_instant(clock):
 
     def sleep():
         while clock.now() < goal:
-            sleeper.sleep(goal)
+            sleeper.sleep(goal)  # a sleeping body
         woken.set()
 
     thread = threading.Thread(target=sleep, daemon=True)
@@ -368,7 +368,7 @@ def test_a_sleeper_wakes_when_the_clock_passes_its_instant(clock):
     clock.advance("3s")
     assert woken.wait(60)
     thread.join()
-    sleeper.sleep(goal)  # past: returns at once
+    sleeper.sleep(goal)  # a sleeping body: past, it returns at once
     sleeper.close()
 
 
