@@ -85,6 +85,6 @@ def test_what_is_planned_for_later_takes_no_room_from_what_is_due(url, clock):
 
     with daemon:
         for _ in range(5):
-            f.after("3s").enqueue()  # reserved ahead
+            f.after("1s").enqueue()  # reserved ahead
         clock.advance("1ms")
         assert f.enqueue().refresh().state == "succeeded"
