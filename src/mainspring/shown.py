@@ -88,6 +88,7 @@ class ShownSchedule(ShownWork, frozen=True, kw_only=True):
     name: str
     next_run_at: str | None
     paused: bool
+    paused_until: str | None
     rule: str
     queue: str
     priority: int
@@ -164,6 +165,7 @@ def shown_schedule(standing: Standing, registry: Registry | None = None) -> Show
         name=standing.name,
         next_run_at=shown_instant(standing.next_run_at),
         paused=standing.paused,
+        paused_until=shown_instant(definition.resume_at) if standing.paused else None,
         rule=_rule(decode_trigger(definition.trigger)),
         queue=definition.work.queue,
         priority=definition.work.priority,

@@ -1,6 +1,9 @@
 """Changes from a shell: the answer is the truth, of several the highest exit code."""
 
+import msgspec
 import pytest
+
+from mainspring.settings import open_store
 
 
 @pytest.fixture
@@ -80,11 +83,27 @@ def test_schedules(cli):
     assert "paused" in cli("schedules").stdout
     assert "did you mean 'two'" in cli("schedules", "resume", "twoo", code=3).stderr
     assert cli.json("schedules", "resume", "one")["paused"] is False
+    said = cli("schedules", "pause", "one", "--until", "2031-01-01 08:00", "--tz", "Asia/Shanghai").stdout
+    assert "paused until 2031-01-01T08:00:00.000+08:00" in said
+    assert cli.json("schedules", "show", "one")["paused_until"] == "2031-01-01T00:00:00.000000Z"
+    assert "paused until 2031" in cli("schedules", "show", "one").stdout
+    cli("schedules", "pause", "one", "--until", "2001-01-01T00:00Z", code=2)
+    assert cli.json("schedules", "resume", "one")["paused_until"] is None
     task = cli.json("schedules", "run-now", "two")
     assert (task["schedule"], task["function"], task["state"]) == ("two", "m:f", "waiting")
     assert cli.json("schedules", "remove", "two") == {"name": "two", "removed": True}
     assert "is removed" in cli("schedules", "remove", "one").stdout
     assert cli.json("schedules") == []
+
+
+def test_a_listener_whose_daemon_is_gone_is_down(cli):
+    cli("listen", "--name", "one", "--", "true")
+    store = open_store(str(cli.store), create=False)
+    standing = store.standings()[0]
+    store.advance(msgspec.structs.replace(standing, holder=99, status='{"state":"up"}'))
+    store.close()
+    assert cli.json("listeners", "show", "one")["state"] == "down"
+    assert cli.json("status")["listeners"][0]["state"] == "down"
 
 
 def test_listeners(cli):

@@ -19,7 +19,9 @@ def listeners_verb(**_: object) -> None:
 
 
 def _shown(session: Session, listener: Listener) -> ShownListener:
-    return shown_listener(listener.standing, listener.state, session.client.registry)
+    """With its state as `status` tells it: one whose daemon died is down, whatever it said last."""
+    states = {one.name: one.state for one in session.client.status().listeners}
+    return shown_listener(listener.standing, states.get(listener.name, "down"), session.client.registry)
 
 
 @verb("list", examples="mainspring listeners\nmainspring listeners list --json")

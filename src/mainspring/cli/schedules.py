@@ -11,7 +11,8 @@ from mainspring.cli.verb import Family, verb
 from mainspring.cli.work import what
 from mainspring.shown import ShownSchedule, shown_schedule, shown_task
 from mainspring.standing import Schedule
-from mainspring.when.instants import from_datetime, parse_instant
+from mainspring.when.instants import from_datetime, parse_instant, to_datetime
+from mainspring.when.wall import parse_when
 
 _NEXT = 5
 
@@ -35,7 +36,7 @@ def _list(session: Session) -> int:
     now, rows = client.clock.now(), []
     for line in shown:
         at = None if line.next_run_at is None or line.paused else parse_instant(line.next_run_at)
-        when = "paused" if line.paused else "" if at is None else distance(at, now)
+        when = _pause_of(line) if line.paused else "" if at is None else distance(at, now)
         rows.append((line.name, line.rule, when, "" if at is None else exact(at, zone), what(line)))
     if rows:
         table(("NAME", "RULE", "NEXT", "AT", "WHAT"), rows)
@@ -55,12 +56,13 @@ def _show(session: Session, name: str) -> int:
     zone, now = session.zone(), session.client.clock.now()
     lines = [
         ("schedule", shown.name),
-        ("rule", shown.rule + (", paused" if shown.paused else "")),
+        ("rule", shown.rule),
+        ("paused", _pause_of(shown)),
         ("runs", what(shown)),
         ("queue", f"{shown.queue}, priority {shown.priority}"),
         ("declared in", shown.app or "the command line"),
     ]
-    pairs(lines)
+    pairs([(name, value) for name, value in lines if value])
     if not shown.paused:
         for moment in schedule.next(_NEXT):
             instant = from_datetime(moment)
@@ -68,11 +70,19 @@ def _show(session: Session, name: str) -> int:
     return 0
 
 
-@verb("pause", examples="mainspring schedules pause tick")
+@verb("pause", examples="mainspring schedules pause tick\nmainspring schedules pause tick --until 'tomorrow 09:00'")
 @click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
-def _pause(session: Session, names: tuple[str, ...]) -> int:
-    """Create no more tasks until `resume`."""
-    return changed(session, "schedule", names, lambda client: client.schedules(), Schedule.pause, _shown, "is paused")
+@click.option("--until", metavar="WHEN", help="Go on by itself then.")
+@click.option("--tz", metavar="ZONE", help="The zone of wall times (default: the local one).")
+def _pause(session: Session, names: tuple[str, ...], until: str | None, tz: str | None) -> int:
+    """Create no more tasks until `resume`, or until WHEN."""
+    now, zone = session.client.clock.now(), session.zone(tz)
+    end = None if until is None else parse_when(until, now=now, tz=zone)
+    moment = None if end is None else to_datetime(end)
+    words = "is paused" if end is None else f"is paused until {exact(end, zone)}, {distance(end, now)}"
+    return changed(
+        session, "schedule", names, lambda client: client.schedules(), lambda one: one.pause(moment), _shown, words
+    )
 
 
 @verb("resume", examples="mainspring schedules resume tick")
@@ -98,6 +108,12 @@ def _run_now(session: Session, name: str) -> int:
     if not session.answer(shown):
         out(f"task {task.id} ({clean(shown.label or what(shown))}) is due now")
     return 0
+
+
+def _pause_of(shown: ShownSchedule) -> str:
+    if not shown.paused:
+        return ""
+    return "paused" if shown.paused_until is None else f"paused until {shown.paused_until}"
 
 
 for _verb in (_list, _show, _pause, _resume, _remove, _run_now):
