@@ -53,10 +53,12 @@ class Lookout:
             while True:
                 self._news.clear()
                 await self._settle()
+                # a hint may be lost: look again then. No wait_for: on 3.11 it swallows a cancel that comes with the news
+                again = loop.call_later(SAFETY_US / 1e6, self._news.set)
                 try:
-                    await asyncio.wait_for(self._news.wait(), SAFETY_US / 1e6)
-                except TimeoutError:
-                    continue  # a hint may be lost: look again
+                    await self._news.wait()
+                finally:
+                    again.cancel()
         except Exception as error:  # noqa: BLE001  # likewise
             self._fail(error)
         finally:
