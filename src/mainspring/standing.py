@@ -17,7 +17,8 @@ from mainspring.engine.definitions import (
 )
 from mainspring.engine.planner import first_run, planned, resumed
 from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
-from mainspring.store.rows import Standing
+from mainspring.store.rows import Cancel, Filter, Standing
+from mainspring.tasks.state import State
 from mainspring.when.instants import to_datetime
 from mainspring.when.triggers import decode_trigger
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring")
 
 _TRIES = 50
+_MADE_AHEAD = 10_000
 Kind = Literal["schedule", "listener"]
 
 
@@ -66,9 +68,11 @@ class _Handle:
         self._standing = find_standing(self._client, self.KIND, self.name)
 
     def remove(self) -> None:
-        """Forget it. Tasks that a schedule has created stay."""
+        """Forget it. Of a schedule's tasks those stay that are due, have run, or were started by hand."""
         if not self._client.store.remove(self.KIND, self.name):
             raise NotFound(f"there is no {self.KIND} {self.name!r} any more")
+        if self.KIND == "schedule":
+            withdraw_made_ahead(self._client, self.name, "schedule removed")
 
     def _change(self, change: Callable[[Standing], Standing]) -> None:
         for _ in range(_TRIES):
@@ -123,6 +127,7 @@ class Schedule(_Handle):
             return msgspec.structs.replace(standing, paused=True, definition=encode(definition))
 
         self._change(pause)
+        withdraw_made_ahead(self._client, self.name, "schedule paused")
 
     @property
     def paused_until(self) -> datetime | None:
@@ -240,6 +245,8 @@ def reconcile(client: "Client", app: str, declared: Iterable[Standing], now: int
                 )
         elif new is None:
             store.remove(stored.kind, stored.name)
+            if stored.kind == "schedule":
+                withdraw_made_ahead(client, stored.name, "schedule removed")
             log.info("the %s %r is gone from the code and was removed", stored.kind, stored.name)
     for new in wanted.values():
         if not store.put(new):
@@ -257,8 +264,19 @@ def _renew(client: "Client", new: Standing, now: int) -> None:
             definition = encode(msgspec.structs.replace(schedule_of(new), resume_at=resume_at))
         renewed = msgspec.structs.replace(stored, definition=definition, next_run_at=new.next_run_at)
         if client.store.advance(renewed, (), now):
+            if new.kind == "schedule":
+                withdraw_made_ahead(client, new.name, "schedule changed")
             log.info("the %s %r was changed in the code; the new rule holds from now", new.kind, new.name)
             return
+
+
+def withdraw_made_ahead(client: "Client", schedule: str, reason: str) -> None:
+    """Cancel the occurrences that are tasks already and whose instant has not come: the rule that made them is over."""
+    wanted = Filter(states=(State.WAITING,), schedule=schedule, limit=_MADE_AHEAD)
+    now = client.clock.now()
+    for row in client.store.find(wanted):
+        if row.run_at > now and row.attempt == 0:
+            client.change_task(str(row.id), Cancel(reason))  # one that has started meanwhile is too late, and runs
 
 
 def _same_rule(stored: Standing, new: Standing) -> bool:

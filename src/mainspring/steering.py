@@ -72,7 +72,7 @@ class Steering:
 
     def cancel(self, id: str) -> Cancellation:  # noqa: A002
         """Cancel a task; the answer is the truth also when it races with the start."""
-        verdict = self._change(id, Cancel())
+        verdict = self.change_task(id, Cancel())
         if verdict.outcome == "done":
             return Cancellation.CANCELLED
         return Cancellation.STOPPING if verdict.outcome == "stopping" else Cancellation.TOO_LATE
@@ -93,7 +93,7 @@ class Steering:
     def retry(self, id: str) -> None:  # noqa: A002
         """Let a finished task that did not succeed wait again: same id, due now, attempts go on."""
         now = self.clock.now()
-        verdict = self._change(id, Again(now, self._expiry(id, now)))
+        verdict = self.change_task(id, Again(now, self._expiry(id, now)))
         if verdict.outcome != "done":
             state = verdict.state
             raise TooLate(
@@ -108,12 +108,12 @@ class Steering:
         return None if lasts is None else run_at + lasts
 
     def _must(self, task_id: str, change: Change, verb: str) -> None:
-        verdict = self._change(task_id, change)
+        verdict = self.change_task(task_id, change)
         if verdict.outcome != "done":
             raise too_late(task_id, verdict.state, verb)
         self.after_adding()
 
-    def _change(self, task_id: str, change: Change) -> Verdict:
+    def change_task(self, task_id: str, change: Change) -> Verdict:
         """Change a task that nobody holds, or ask its holder; a dead holder is settled first."""
         number = self.find_row(task_id).id
         while True:

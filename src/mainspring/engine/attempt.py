@@ -122,6 +122,7 @@ class Attempt:
             if not self._recorder.begin(held, attempt, now):
                 return
             slot.marked = True
+            now = self._clock.now()  # its lateness has the fsync in it: the body begins after that
         self._journal.note(held.id, held.token, now)
         slot.started_at = now
         if timeout is not None:
