@@ -1,11 +1,11 @@
 """Declaring: the decorators that make functions tasks, schedules and listeners. They write nothing; `start()` does."""
 
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, Unpack, cast, overload
+from collections.abc import Callable, Coroutine
+from typing import ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from mainspring.adding import Adder, Duration, Moment, Options, Said, options_of
 from mainspring.client import Client
-from mainspring.functions import TaskFunction
+from mainspring.functions import AsyncTaskFunction, TaskFunction
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Standing
 from mainspring.tasks.options import Delivery, build_options
@@ -16,6 +16,15 @@ from mainspring.when.durations import parse_duration
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class AnyTask(Protocol):
+    """What a decorator with options makes of a function, `async def` or not."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[object, None, R]], /) -> AsyncTaskFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
 
 
 class Declaring(Client):
@@ -33,6 +42,8 @@ class Declaring(Client):
 
     # ── declaring ──────────────────────────────────────────────────────────────────────────────────────────
     @overload
+    def task(self, function: Callable[P, Coroutine[object, None, R]], /) -> AsyncTaskFunction[P, R]: ...
+    @overload
     def task(self, function: Callable[P, R], /) -> TaskFunction[P, R]: ...
     @overload
     def task(
@@ -46,7 +57,7 @@ class Declaring(Client):
         priority: int = ...,
         expires: Duration | None = ...,
         delivery: Delivery = ...,
-    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+    ) -> AnyTask: ...
     def task(  # type: ignore[misc]  # it takes all that those above do, which mypy does not see
         self,
         function: Callable[..., object] | None = None,
@@ -66,7 +77,7 @@ class Declaring(Client):
         """
 
         def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
-            self.registry.add(
+            registered = self.registry.add(
                 function,
                 name,
                 options=build_options(retry=retry, timeout=timeout, delivery=delivery),
@@ -76,7 +87,7 @@ class Declaring(Client):
                 label=label,
             )
             self.declared()
-            return TaskFunction(self, function)
+            return AsyncTaskFunction(self, function) if registered.is_async else TaskFunction(self, function)
 
         return declare if function is None else declare(function)
 

@@ -1,6 +1,6 @@
 """A decorated function: still a plain function, and a way to add tasks of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from mainspring.adding import NOTHING_SAID, Duration, Moment, Options, Said, Spec, options_of
@@ -104,6 +104,16 @@ class TaskFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<TaskFunction {self.__module__}:{self.__qualname__}>"
+
+
+class AsyncTaskFunction(TaskFunction[P, R]):
+    """What `@daemon.task` makes of an `async def`. Calling it gives its coroutine; its tasks' results are what that
+    returns.
+    """
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[object, None, R]:  # type: ignore[override]
+        """Call the function, here and now: a coroutine to be awaited."""
+        return cast("Coroutine[object, None, R]", self.function(*args, **kwargs))
 
 
 def duration_of(duration: Duration | None, parts: Mapping[str, float]) -> Duration:

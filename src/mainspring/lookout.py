@@ -53,7 +53,8 @@ class Lookout:
             while True:
                 self._news.clear()
                 await self._settle()
-                # a hint may be lost: look again then. No wait_for: on 3.11 it swallows a cancel that comes with the news
+                # a hint may be lost: look again then. No wait_for: on 3.11 it swallows a cancel that comes with
+                # the news
                 again = loop.call_later(SAFETY_US / 1e6, self._news.set)
                 try:
                     await self._news.wait()

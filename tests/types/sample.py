@@ -26,6 +26,19 @@ def tick() -> None: ...
 def watch() -> None: ...
 
 
+@daemon.task
+async def charge(order: int) -> float:
+    return order * 1.5
+
+
+charged: Task[float] = charge.enqueue(1)
+mailed: Task[dict[str, int]] = mail.enqueue("you")
+
+
+async def pay() -> float:
+    return await charge(1) + await charge.enqueue(2)
+
+
 as_function: TaskFunction[..., str] = sell
 plain: str = sell(1, loud=True)
 task: Task[str] = sell.enqueue(1)
