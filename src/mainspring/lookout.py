@@ -65,6 +65,9 @@ class Lookout:
         finally:
             loop.remove_reader(watch.fileno())
             watch.close()
+            self.over = True
+            for ended in self._waiting:  # whoever cancels all tasks of the loop cancels those who wait here, too
+                ended.cancel()
 
     async def _settle(self) -> None:
         """Look at all tasks that are awaited, away from the loop, and tell those who wait for what has ended."""

@@ -37,23 +37,20 @@ def run(main):
     asyncio.run(narrow())
 
 
-def test_aio_has_the_same_methods(daemon):
+VERBS = """
+    add_task add_tasks batch add_schedule add_listener get find cancel reschedule run_now retry pause resume status
+    schedules listeners start stop drain
+""".split()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_aio_has_the_same_methods(daemon, verb):
     """`daemon.aio.<same method>`, with the same parameters."""
-    own = {"task", "every", "cron", "listener", "run", "observe", "hurry", "close", "result", "wait"}  # no store's work
-    for name, method in inspect.getmembers(Daemon, inspect.isfunction):
-        if name.startswith("_") or name in own or method.__module__ not in FACE or name in HOOKS:
-            continue
-        same = getattr(daemon.aio, name)
-        wanted = [one.replace(annotation=inspect.Parameter.empty) for one in parameters(method)[1:]]
-        assert [one.replace(annotation=inspect.Parameter.empty) for one in parameters(same)] == wanted, name
-
-
-FACE = ("mainspring.app", "mainspring.client", "mainspring.steering")
-# what the face's own parts ask of each other
-HOOKS = {
-    "declared", "before_adding", "after_adding", "own_answer", "answer_own", "wait_for", "forget_engine", "find_row",
-    "ask", "settle_dead", "new_schedule", "new_listener", "decode_result", "moment",
-}  # fmt: skip
+    empty = inspect.Parameter.empty
+    same, own = (
+        [one.replace(annotation=empty) for one in parameters(getattr(face, verb))] for face in (daemon.aio, daemon)
+    )
+    assert same == own
 
 
 def parameters(method):
