@@ -37,10 +37,27 @@ def run(main):
     asyncio.run(narrow())
 
 
-VERBS = """
-    add_task add_tasks batch add_schedule add_listener get find cancel reschedule run_now retry pause resume status
-    schedules listeners start stop drain
-""".split()
+VERBS = [
+    "add_task",
+    "add_tasks",
+    "batch",
+    "add_schedule",
+    "add_listener",
+    "get",
+    "find",
+    "cancel",
+    "reschedule",
+    "run_now",
+    "retry",
+    "pause",
+    "resume",
+    "status",
+    "schedules",
+    "listeners",
+    "start",
+    "stop",
+    "drain",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)
