@@ -47,7 +47,7 @@ bench: $(READY) ## the figures this project holds itself to; SMOKE=1: a quick ru
 lock: ## pin all dependencies anew, with hashes, for every supported Python (needs uv)
 	@uv=$$(command -v uv || command -v $(BIN)/uv) || { \
 	    echo "make lock needs uv; get it with: $(BIN)/pip install uv" >&2; exit 1; }; \
-	"$$uv" pip compile pyproject.toml --extra cli --group dev --group build --universal --python-version 3.11 \
+	"$$uv" pip compile pyproject.toml --group dev --group build --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $(ARGS) --output-file requirements.lock
 
 .PHONY: clean

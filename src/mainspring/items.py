@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from mainspring.adding import Options, Spec
 from mainspring.errors import InvalidArguments
@@ -13,11 +14,9 @@ _KEYS = (*_SPEC, *Options.__struct_fields__)
 
 def specs_of(items: Iterable[Mapping[str, object]]) -> list[Spec]:
     """One spec for each; an unknown key is an error with a suggestion."""
-    out = [_spec(index, item) for index, item in enumerate(items)]
+    out = [_spec(index, item) for index, item in enumerate(islice(items, MOST + 1))]
     if len(out) > MOST:
-        raise InvalidArguments(
-            f"add_tasks takes at most {MOST:,} items in one commit, got {len(out):,}: add them in parts"
-        )
+        raise InvalidArguments(f"add_tasks takes at most {MOST:,} items in one commit, got more: add them in parts")
     return out
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from mainspring.engine.definitions import Work, listener_of, schedule_of, status_of
+from mainspring.engine.planner import planned
 from mainspring.engine.program_attempts import decode_call as decode_program
 from mainspring.store.rows import AttemptRow, Standing, TaskRow
 from mainspring.task import bare_name
@@ -163,7 +164,7 @@ def shown_schedule(standing: Standing, registry: Registry | None = None) -> Show
     definition = schedule_of(standing)
     return ShownSchedule(
         name=standing.name,
-        next_run_at=shown_instant(standing.next_run_at),
+        next_run_at=shown_instant(planned(standing)),
         paused=standing.paused,
         paused_until=shown_instant(definition.resume_at) if standing.paused else None,
         rule=_rule(decode_trigger(definition.trigger)),

@@ -3,6 +3,7 @@
 import msgspec
 
 from mainspring.engine.definitions import listener_of, status_of
+from mainspring.engine.planner import planned
 from mainspring.store.protocol import Store
 from mainspring.store.rows import NodeRow, Standing
 from mainspring.tasks.state import State
@@ -89,7 +90,7 @@ def read_status(store: Store) -> Status:
             for status in (status_of(one),)
         ],
         schedules=[
-            ScheduleLine(one.name, None if one.next_run_at is None else isoformat(one.next_run_at), one.paused)
+            ScheduleLine(one.name, None if (at := planned(one)) is None else isoformat(at), one.paused)
             for one in standings
             if one.kind == "schedule"
         ],

@@ -133,3 +133,23 @@ def test_the_limit_of_one_task_wins_over_the_registration(daemon):
     assert limit.enqueue().result() == 5
     assert limit.options(timeout=7).enqueue().result() == 7
     assert limit.options(timeout=None).enqueue().result() is None
+
+
+def test_a_body_is_told_at_the_beginning_of_the_grace(threaded):
+    import threading
+
+    daemon = threaded()
+    begun = threading.Event()
+
+    @daemon.task(name="t:heeds")
+    def heeds() -> str:
+        begun.set()
+        while not stopping():
+            threading.Event().wait(0.001)
+        return "in time"
+
+    task = heeds.enqueue()
+    assert begun.wait(LONG)
+    daemon.stop(grace="100s")  # it does not take them
+    assert task.refresh().state == "succeeded"
+    assert task.result() == "in time"

@@ -275,7 +275,7 @@ def test_a_child_has_no_seat_and_leaves_the_parents(store):
 
 
 def test_a_child_that_lives_on_does_not_keep_the_parents_seat(store, path):
-    code = """
+    code = r"""
 store = SqliteStore(sys.argv[1])
 os.write(1, b"%d\n" % store.join(node()).node)
 os.fork()

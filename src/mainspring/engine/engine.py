@@ -148,7 +148,7 @@ class Engine:
             programs=self.program_attempts,
             put_back=self._put_back,
             overlaps=self._overlaps,
-            tune=self._tune,
+            tune=self._took,
             early=self._early,
         )
         self.pool = self._workers()
@@ -226,10 +226,9 @@ class Engine:
             for slot in self.pool.slots
         )
 
-    def _tune(self, took: int) -> None:
-        """A moving mean of how long bodies take, over some fifty of them."""
-        pool = self.pool
-        pool.typical_us += (took - pool.typical_us) * 0.02
+    def _took(self, duration: int) -> None:
+        """How long a body took; the pool is made after the attempt that tells it."""
+        self.pool.took(duration)
 
     def _settled(self) -> None:
         """The recorder has written what there was."""
@@ -286,6 +285,9 @@ class Engine:
         self.claimer.paused = True
         self.supervisor.ask_stop()
         self.pool.stop()
+        for slot in self.pool.slots:
+            if slot.context is not None:
+                slot.context.stop = True  # `stopping()`: whoever asks may use the grace to come to a good end
         self._give_back()
         ended = self.pool.join(0 if self._hurry.is_set() else grace)
         if not ended:

@@ -29,6 +29,7 @@ class Slot:
         "output",
         "settled",
         "started_at",
+        "turn",
     )
 
     def __init__(self, index: int) -> None:
@@ -40,6 +41,7 @@ class Slot:
     def clear(self) -> None:
         """Nothing runs here."""
         self._ticket = [True]
+        self.turn = 0  # the number of the take that this is; 0: long ago
         self.held: Held | None = None
         self.context: TaskContext | None = None
         self.attempt = 0
@@ -79,6 +81,9 @@ class Pool(Protocol):
     def offer(self, batch: Iterable[Held]) -> None:
         """These are due now."""
 
+    def nudge(self) -> bool:
+        """Look whether what is due gets on; True: look again in a millisecond."""
+
     def room(self) -> int:
         """How many more due tasks are worth holding here; 0 when what waits already fills the workers for a while."""
 
@@ -95,6 +100,12 @@ class Pool(Protocol):
 _HOLD_US = 50_000  # hold about this much work per worker; more would be kept from other nodes
 
 
+# Bodies so short that a second worker would only wait for the interpreter, and how many must be due for that to matter.
+_QUICK_US = 50.0
+_CROWD = 64
+_RECENT = 16  # takes: a worker that took none of the last ones is at a long body
+
+
 class _Base:
     """What both pools share: the ready heap and the sense of how long tasks take."""
 
@@ -108,6 +119,7 @@ class _Base:
     ) -> None:
         self.slots = [Slot(index) for index in range(workers)]
         self.typical_us = 1000.0  # a moving mean of how long a body takes
+        self.quickest_us = 1000.0  # the shortest of the last ones: what a body takes when nothing is in its way
         self.hungry = False  # the claimer left due tasks in the store: tell it when there is room again
         self.ready = Ready(take, limits)
         self._work = work
@@ -123,6 +135,11 @@ class _Base:
     def room(self) -> int:
         """See `Pool`."""
         return max(0, self.capacity() + self.free() - len(self.ready))
+
+    def took(self, duration: int) -> None:
+        """A body took this long (µs)."""
+        self.typical_us += (duration - self.typical_us) * 0.02
+        self.quickest_us = min(duration, self.quickest_us * 1.05 + 0.1)
 
     def roomy(self) -> bool:
         """Is it time to look for more?"""
@@ -187,6 +204,8 @@ class ThreadPool(_Base):
     ) -> None:
         super().__init__(workers, work, take, limits, freed)
         self._idle: list[Slot] = []
+        self._takes = 0
+        self._seen_takes = 0
         self._hurried = False
         self._quiet = threading.Condition(self._lock)
         self._threads = [
@@ -237,17 +256,49 @@ class ThreadPool(_Base):
                 if self._stopping:
                     self._quiet.notify_all()
                     return
-                held = slot.held = self._next()
+                held = slot.held = None if self._crowded() else self._next()
                 if held is None:
                     self._idle.append(slot)
-                elif self._idle and len(self.ready):
-                    woken = self._idle.pop()  # each wakes the next while there is work: no crowd at the lock
+                else:
+                    self._takes = slot.turn = self._takes + 1
+                    if self._idle and len(self.ready) and not self._crowded():
+                        woken = self._idle.pop()  # each wakes the next while there is work: no crowd at the lock
             if woken is not None:
                 woken.gate.release()
             if held is None:
                 slot.gate.acquire()
             else:
                 self._work(held, slot)
+
+    def _crowded(self) -> bool:
+        """Would one worker more only be in the way? Many very short bodies are due, and another worker is at them.
+
+        One interpreter runs one of them at a time: more workers would hand the lock and the interpreter to each other
+        for every task. With the lock held.
+        """
+        if self.quickest_us > _QUICK_US or len(self.ready) < _CROWD:
+            return False
+        recent = self._takes - _RECENT
+        return any(slot.held is not None and slot.turn > recent and slot.turn for slot in self.slots)
+
+    def nudge(self) -> bool:
+        """Look whether what waits gets on; if not, wake a worker. True while that has to be looked at again.
+
+        Called by the timer every millisecond while due tasks wait and workers stand by: the one that was at the short
+        bodies may have met a long one.
+        """
+        with self._lock:
+            if not self._idle or not len(self.ready):
+                return False
+            woken = None
+            if self._takes == self._seen_takes:
+                for slot in self.slots:
+                    slot.turn = 0
+                woken = self._idle.pop()
+            self._seen_takes = self._takes
+        if woken is not None:
+            woken.gate.release()
+        return True
 
 
 class InlinePool(_Base):
@@ -277,3 +328,7 @@ class InlinePool(_Base):
 
     def hurry(self) -> None:
         """Nothing to cut short."""
+
+    def nudge(self) -> bool:
+        """Nobody stands by."""
+        return False

@@ -14,6 +14,7 @@ from mainspring.engine.timeline import Timeline
 # taken out, and the sleep in between gives them the interpreter.
 CHUNK = 256
 EARLY_US = 300
+NUDGE_US = 1_000
 
 
 class Timer:
@@ -32,4 +33,7 @@ class Timer:
             self._pool.offer(due)
             self._handed()
         following = self._timeline.next()
-        return None if following is None else following - self._early
+        at = None if following is None else following - self._early
+        if not self._pool.nudge():
+            return at
+        return now + NUDGE_US if at is None else min(at, now + NUDGE_US)
