@@ -79,7 +79,8 @@ def test_a_higher_priority_passes_a_backlog_that_is_held_already(threaded, gate)
     gate.await_arrivals()
     daemon.add_tasks([{"work": "t:note", "args": (number,)} for number in range(500)])
     urgent = note.options(priority=1).enqueue("urgent")
-    until(daemon, lambda: urgent.refresh().row.holder)  # the daemon has noticed it
+    ready = daemon._engine.pool.ready
+    until(daemon, lambda: any(str(held.id) == urgent.id for _, held in tuple(ready._heap)))  # it waits for the worker
     gate.open()
     assert daemon.drain(LONG)
     assert urgent.refresh().state == "succeeded"

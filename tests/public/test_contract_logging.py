@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from mainspring import Retry, context
+from mainspring import Daemon, Retry, context
 
 
 @pytest.fixture
@@ -22,11 +22,15 @@ def said(caplog):
     return [(one.levelname, one.task_id, one.attempt) for one in caplog.records if one.name == "mainspring"]
 
 
-def test_embedded_no_handlers_are_set(mainspring_daemon):
+def test_embedded_no_handlers_are_set(monkeypatch):
     logger = logging.getLogger("mainspring")
-    assert logger.handlers == []
-    assert logger.propagate
-    assert logger.level == logging.NOTSET
+    monkeypatch.setattr(logger, "handlers", [])  # whatever a command line in this process, or pytest, has set
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    monkeypatch.setattr(logger, "propagate", True)
+    with Daemon("memory:", workers=1):
+        assert logger.handlers == []
+        assert logger.propagate
+        assert logger.level == logging.NOTSET
 
 
 def test_embedded_a_failure_is_not_silent(mainspring_daemon, flaky, caplog):

@@ -122,8 +122,9 @@ class Attempt:
             if not self._recorder.begin(held, attempt, now):
                 return
             slot.marked = True
+        self._journal.note(held.id, held.token, now)  # the same instant as in the store: it is the same start
+        if slot.marked:
             now = self._clock.now()  # its lateness has the fsync in it: the body begins after that
-        self._journal.note(held.id, held.token, now)
         slot.started_at = now
         if timeout is not None:
             self._limits.watch(slot, held, timeout)
