@@ -85,6 +85,24 @@ def test_workers_that_stand_by_are_looked_after_until_all_is_taken(bodies):
     assert bodies.pool.nudge() is False
 
 
+def test_who_steps_back_asks_the_timer_to_look(bodies):
+    """The timer may be asleep by then: it saw every worker busy when it handed over."""
+    looked = threading.Event()
+    pool = bodies.pool
+    pool.look = looked.set
+    while len(pool._idle) < len(pool.slots):
+        looked.wait(0.001)  # its threads begin
+    with pool._lock:
+        pool.quickest_us = 1.0
+        pool.ready.push(held(number) for number in range(1, MANY))
+        pool.slots[0].held, pool.slots[0].turn = held(MANY), 1  # at a body, it seems
+        woken = next(slot for slot in pool._idle if slot is not pool.slots[0])
+        pool._idle.remove(woken)
+    woken.gate.release()
+    assert looked.wait(30)
+    pool.slots[0].clear()
+
+
 def test_short_bodies_are_not_a_crowd_when_they_are_few_or_long(bodies):
     pool = bodies.pool
     pool.quickest_us = 1.0

@@ -154,6 +154,7 @@ class Engine:
         self.pool = self._workers()
         self.recorder.slots = self.pool.slots
         self.recorder.active = self.pool.active
+        self.pool.look = self._timer_loop.wake
         self.timer = Timer(self.timeline, self.pool, early=self._early, handed=self.recorder.arm)
 
     def _make_desk(self, registry: Registry) -> None:

@@ -122,6 +122,7 @@ class _Base:
         self.quickest_us = 1000.0  # the shortest of the last ones: what a body takes when nothing is in its way
         self.hungry = False  # the claimer left due tasks in the store: tell it when there is room again
         self.ready = Ready(take, limits)
+        self.look: Callable[[], None] = lambda: None  # asks the timer to `nudge`
         self._work = work
         self._freed = freed
         self._stopping = False
@@ -256,7 +257,8 @@ class ThreadPool(_Base):
                 if self._stopping:
                     self._quiet.notify_all()
                     return
-                held = slot.held = None if self._crowded() else self._next()
+                crowded = self._crowded()
+                held = slot.held = None if crowded else self._next()
                 if held is None:
                     self._idle.append(slot)
                 else:
@@ -265,6 +267,8 @@ class ThreadPool(_Base):
                         woken = self._idle.pop()  # each wakes the next while there is work: no crowd at the lock
             if woken is not None:
                 woken.gate.release()
+            if crowded:
+                self.look()  # nobody else would nudge, should the one that is left meet a long body
             if held is None:
                 slot.gate.acquire()
             else:
