@@ -32,6 +32,11 @@ class HandClock:
         self.sleepers.append(HandSleeper(self))
         return self.sleepers[-1]
 
+    def await_sleep(self, until):
+        """Until some thread sleeps to this instant: whatever it reckoned, it did before the clock is moved."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: any(one.until == until for one in self.sleepers), LONG)
+
     def advance(self, us):
         with self.changed:
             self.time += us

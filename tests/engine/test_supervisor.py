@@ -160,6 +160,7 @@ def test_a_failure_is_shown_and_the_listener_started_again(site, caplog):
     for failures in (1, 2, 3, 4):
         site.until(lambda: supervisor.facts()[0][3] == failures)  # noqa: B023
         assert len(calls) == failures, "it is left alone"
+        site.clock.await_sleep(site.clock.time + delay_us("fragile", failures))
         site.clock.advance(delay_us("fragile", failures))
     site.until(lambda: len(calls) == 5)
     site.clock.advance(WRITE_EVERY_US)
@@ -205,6 +206,7 @@ def test_status_is_written_at_most_twice_a_second_and_never_for_turns(site):
     site.until(lambda: site.status("steady").restarts == 1)
     assert versions == [1], "it was taken; its turns caused no write"
     for failures in (1, 2):
+        site.clock.await_sleep(site.clock.time + delay_us("steady", failures))
         site.clock.advance(delay_us("steady", failures))
         site.until(lambda: supervisor.facts()[0][3] == failures + 1)  # noqa: B023
     assert site.row("steady").version == 2, "the first failure was written, and half a second is not over"
@@ -230,6 +232,7 @@ def test_after_a_healthy_minute_failures_count_from_one(site):
         one.crash(ValueError("early"))
         site.until(lambda: site.supervisors[0].facts()[0][3] == failures and not one.inside)  # noqa: B023
         assert site.supervisors[0].facts()[0][1] == "backing-off"
+        site.clock.await_sleep(site.clock.time + delay_us("one", failures))
         site.clock.advance(delay_us("one", failures) - 1)
         site.bell.until(lambda: True, *site.supervisors)
         assert one.begun == failures, "not before its wait is over"
@@ -238,6 +241,7 @@ def test_after_a_healthy_minute_failures_count_from_one(site):
     site.clock.advance(HEALTHY_US)
     one.crash(ValueError("late"))
     site.until(lambda: site.supervisors[0].facts()[0][3] == 4)
+    site.clock.await_sleep(site.clock.time + delay_us("one", 1))
     site.clock.advance(delay_us("one", 1))
     site.until(lambda: one.begun == 5)
 
@@ -276,6 +280,7 @@ def test_a_coroutine_that_fails_is_started_again_and_stop_cancels_it(site):
     supervisor = site.supervisor()
     site.until(lambda: site.status("watch").restarts == 1)
     assert site.status("watch").last_error == "SystemExit: no"
+    site.until(lambda: site.supervisors[0]._again)  # when to go on was reckoned
     site.clock.advance(max(delay_us("watch", 1), WRITE_EVERY_US))
     site.until(lambda: len(begun) == 2 and site.state("watch") == "up")
     supervisor.ask_stop()
@@ -309,6 +314,7 @@ def test_a_program_that_fails_is_started_again_with_its_last_words_kept(site, pr
     assert (status.state, status.last_error) == ("backing-off", "ExitCode: the program exited with 3")
     assert "oh no" in status.output
     assert "prog: hello from prog 1" in caplog.messages
+    site.until(lambda: site.supervisors[0]._again)
     site.clock.advance(max(delay_us("prog", 1), WRITE_EVERY_US))
     site.until(lambda: supervisor.facts()[0][3] == 2)
     assert "prog: hello from prog 2" in caplog.messages

@@ -182,7 +182,8 @@ class ThreadTurns:
     def _next(self) -> Place | None:
         """The next turn, waited for; None when there are no more. With the lock held."""
         while not self._ending:
-            now = self._clock.monotonic()
+            # the wall clock first: what passes between the two makes the sleep end early, and never late
+            wall, now = self._clock.now(), self._clock.monotonic()
             place, wanted = self._rota.take(now)
             if place is not None:
                 if not self._watching:
@@ -195,14 +196,13 @@ class ThreadTurns:
             elif wanted is None:
                 self._told.wait()
             else:
-                self._watch(now, wanted)
+                self._watch(wall + wanted - now, wanted)
         return None
 
-    def _watch(self, now: int, wanted: int) -> None:
-        """Sleep until `wanted`; with the lock held, which is let go of meanwhile."""
+    def _watch(self, until: int, wanted: int) -> None:
+        """Sleep until that instant, `wanted` by the monotonic clock; with the lock held, let go of meanwhile."""
         assert self._sleeper is not None
         self._watching, self._until = True, wanted
-        until = self._clock.now() + wanted - now
         self._lock.release()
         try:
             self._sleeper.sleep(until)
