@@ -25,13 +25,13 @@ def say(*words):
 class Script:
     """A Python process whose output is read line by line."""
 
-    def __init__(self, argv, environment, errors, prefix=()):
+    def __init__(self, argv, environment, errors):
         self._buffer = b""
         self._errors = Path(errors)
         path = os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH"))))
         with open(errors, "ab") as stderr:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, *argv],
+                [sys.executable, *argv],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
