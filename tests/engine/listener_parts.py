@@ -2,14 +2,19 @@
 
 import threading
 
+import msgspec
+
 from mainspring.engine.coroutines import CoroutineLoop
 from mainspring.engine.definitions import ListenerDefinition, Work, encode, status_of
 from mainspring.engine.events import Events
 from mainspring.engine.supervisor import Supervisor
 from mainspring.store.memory import MemoryStore
 from mainspring.store.rows import NewNode, Standing
+from mainspring.tasks.context import stopping
 from mainspring.tasks.registry import Registry
 
+SECOND = 1_000_000  # µs
+HOUR = 3600 * SECOND
 LONG = 60  # seconds: what is waited for comes at once, or the test has failed
 T0 = 1_800_000_000_000_000
 
@@ -153,3 +158,46 @@ class Site:
             for one in self.supervisors:
                 one.close()
             self.coroutines.stop()
+
+
+class Obedient:
+    """A body that stays until it is asked to stop; `crash` ends it otherwise."""
+
+    def __init__(self, bell):
+        self.bell = bell
+        self.inside = 0
+        self.begun = 0
+        self.order = threading.Condition()
+        self.error = None
+
+    def body(self):
+        def listen():
+            with self.order:
+                self.begun += 1
+                self.inside += 1
+            self.bell.wake()
+            try:
+                with self.order:
+                    while not stopping() and self.error is None:
+                        self.order.wait(0.005)  # `stopping()` can only be asked
+                    error, self.error = self.error, None
+                if error is not None:
+                    raise error
+            finally:
+                with self.order:
+                    self.inside -= 1
+                self.bell.wake()
+
+        return listen
+
+    def crash(self, error):
+        with self.order:
+            self.error = error
+            self.order.notify_all()
+
+
+def change(site, name, **changes):
+    while True:
+        row = site.row(name)
+        if site.store.advance(msgspec.structs.replace(row, **changes)):
+            return

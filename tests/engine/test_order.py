@@ -39,7 +39,9 @@ def test_priority_orders_what_is_due_never_the_future(daemon, clock, note):
     assert note.seen == ["low", "high"]
 
 
-def test_with_all_workers_busy_the_rest_waits_in_order(threaded, gate):
+@pytest.fixture
+def busy(threaded, gate):
+    """A daemon whose one worker is held at the gate, and a task that notes what it is given."""
     daemon = threaded(workers=1)
     seen = []
 
@@ -51,41 +53,34 @@ def test_with_all_workers_busy_the_rest_waits_in_order(threaded, gate):
     def note(what):
         seen.append(what)
 
+    note.seen = seen
     hold.enqueue()
     gate.await_arrivals()
+    return daemon, note
+
+
+def test_with_all_workers_busy_the_rest_waits_in_order(busy, gate):
+    daemon, note = busy
     tasks = [note.enqueue("usual 1"), note.enqueue("usual 2"), note.options(priority=9).enqueue("high")]
     tasks += [note.options(priority=-9).enqueue("low")]
     assert [task.refresh().state for task in tasks] == ["waiting"] * 4
     until(daemon, lambda: all(task.refresh().row.holder for task in tasks))  # the daemon has noticed them
     gate.open()
     assert all(task.wait(LONG) for task in tasks)
-    assert seen == ["high", "usual 1", "usual 2", "low"]
+    assert note.seen == ["high", "usual 1", "usual 2", "low"]
 
 
-def test_a_higher_priority_passes_a_backlog_that_is_held_already(threaded, gate):
+def test_a_higher_priority_passes_a_backlog_that_is_held_already(busy, gate):
     """More is due than the daemon holds at a time; what comes later and counts more still goes first."""
-    daemon = threaded(workers=1)
-    seen = []
-
-    @daemon.task(name="t:hold")
-    def hold():
-        gate.wait()
-
-    @daemon.task(name="t:note")
-    def note(what):
-        seen.append(what)
-
-    hold.enqueue()
-    gate.await_arrivals()
+    daemon, note = busy
     daemon.add_tasks([{"work": "t:note", "args": (number,)} for number in range(500)])
     urgent = note.options(priority=1).enqueue("urgent")
-    ready = daemon._engine.pool.ready
-    until(daemon, lambda: any(str(held.id) == urgent.id for _, held in tuple(ready._heap)))  # it waits for the worker
+    pool, ever = daemon._engine.pool, 2**62
+    until(daemon, lambda: any(str(held.id) == urgent.id for held in pool.overdue(ever)))  # it waits for the worker
     gate.open()
     assert daemon.drain(LONG)
     assert urgent.refresh().state == "succeeded"
-    assert seen[0] == "urgent"
-    assert seen[1:] == list(range(500))
+    assert note.seen == ["urgent", *range(500)]
 
 
 @pytest.mark.parametrize("bad", [1.5, "high", True, 40_000, -40_000])

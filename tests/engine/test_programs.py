@@ -1,7 +1,4 @@
-"""Programs, with real ones: how they start, what they see and write, and that none is left when it should be gone.
-
-A `Witness` is a FIFO that programs hold open for writing: it comes to its end exactly when the last of them is gone.
-"""
+"""Programs, with real ones: how they start, what they see and write, and what is left when a process dies."""
 
 import fcntl
 import json
@@ -11,93 +8,15 @@ import subprocess
 import sys
 import threading
 import types
-from pathlib import Path
 
 import pytest
+from program_parts import ENV, FOREVER, Watch, run, sh, spawn_ready
 
 from mainspring.engine import programs as programs_module
 from mainspring.engine.programs import Programs, environment
 from mainspring.errors import InvalidValue, NotAllowed
 
 pytestmark = pytest.mark.process
-ENV = {"PATH": os.environ["PATH"]}
-FOREVER = "sleep 100000"
-# heeds TERM, and cannot miss it however early it comes (a shell's trap can, while it starts the next command)
-POLITE = """
-import signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-print("ready", flush=True)
-signal.sigwait([signal.SIGTERM])
-print("bye", flush=True)
-sys.exit(5)
-"""
-
-
-@pytest.fixture
-def programs():
-    one = Programs()
-    yield one
-    one.stop(0)
-
-
-class Witness:
-    """Tells whether any program that has opened `path` for writing still lives."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "witness"
-        os.mkfifo(self.path)
-        self.fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-
-    def all_gone(self) -> bool:
-        """Right now. Only meaningful once somebody had it open."""
-        try:
-            return os.read(self.fd, 1) == b""
-        except BlockingIOError:
-            return False
-
-    def wait_until_all_gone(self) -> None:
-        os.set_blocking(self.fd, True)
-        assert os.read(self.fd, 1) == b""
-
-
-@pytest.fixture
-def witness(tmp_path):
-    one = Witness(tmp_path)
-    yield one
-    os.close(one.fd)
-
-
-class Watch:
-    """An `on_output` that lets a test wait for words."""
-
-    def __init__(self) -> None:
-        self.seen = b""
-        self.changed = threading.Condition()
-
-    def __call__(self, stream: str, data: bytes) -> None:
-        with self.changed:
-            self.seen += data
-            self.changed.notify_all()
-
-    def wait_for(self, word: bytes, count: int = 1) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: self.seen.count(word) >= count, 60), self.seen
-
-
-def sh(script: str, *args: str) -> list[str]:
-    return ["sh", "-c", script, "sh", *args]
-
-
-def run(programs, command, cwd="/", env=ENV, **more):
-    return programs.run(command, cwd=str(cwd), env=env, **more)
-
-
-def spawn_ready(programs, script, *args, cwd="/"):
-    """A program that is known to have come to its `echo ready`."""
-    watch = Watch()
-    handle = programs.spawn(sh(script, *args), cwd=str(cwd), env=ENV, on_output=watch)
-    watch.wait_for(b"ready\n")
-    return handle
 
 
 # -- how they end
@@ -337,92 +256,6 @@ def test_an_interpreter_that_is_none_ends_in_a_result(monkeypatch, programs):
         result = run(programs, ["true"])
         assert result.error is not None
         assert result.exit_code is None
-
-
-# -- how they are stopped
-
-
-def test_terminate_asks_first(programs):
-    handle = spawn_ready(programs, 'exec "$@"', sys.executable, "-c", POLITE)
-    handle.terminate(grace_us=60_000_000)
-    result = handle.wait()
-    assert (result.exit_code, result.output) == (5, "ready\nbye\n")
-
-
-def test_terminate_kills_the_whole_group_when_the_grace_is_over(programs, witness):
-    handle = spawn_ready(programs, f'trap "" TERM; exec 3> "$1"; {FOREVER} & echo ready; {FOREVER}', str(witness.path))
-    handle.terminate(grace_us=20_000)
-    assert handle.wait().signal == signal.SIGKILL
-    witness.wait_until_all_gone()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="without a subreaper the rest of the group is killed at once")
-def test_a_terminated_program_is_over_only_when_its_group_is_gone(programs, witness):
-    child = f'(trap "" TERM; echo ready; exec > /dev/null 2>&1; while :; do {FOREVER}; done) &'
-    handle = spawn_ready(programs, f'exec 3> "$1"; {child} exec {FOREVER}', str(witness.path))
-    handle.terminate(grace_us=200_000)  # the leader heeds it at once, its child never
-    assert handle.wait().signal == signal.SIGTERM
-    assert witness.all_gone()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="without a subreaper the rest of the group is killed at once")
-def test_the_rest_of_a_terminated_group_gets_the_grace_too(programs, witness):
-    script = f'exec 3> "$1"; "$2" -c "$3" & exec {FOREVER}'
-    handle = spawn_ready(programs, script, str(witness.path), sys.executable, POLITE)
-    handle.terminate(grace_us=60_000_000)
-    result = handle.wait()
-    assert witness.all_gone()
-    assert (result.signal, result.output) == (signal.SIGTERM, "ready\nbye\n")
-
-
-def test_kill_does_not_ask(programs):
-    handle = spawn_ready(programs, f'trap "exit 5" TERM; echo ready; {FOREVER}')
-    handle.kill()
-    assert handle.wait().signal == signal.SIGKILL
-
-
-def test_kill_cuts_a_long_grace_short(programs):
-    handle = spawn_ready(programs, f'trap "echo no" TERM; echo ready; while :; do {FOREVER}; done')
-    handle.terminate(grace_us=3_600_000_000)
-    handle.kill()
-    assert handle.wait().signal == signal.SIGKILL
-
-
-def test_terminate_after_the_end_does_nothing(programs):
-    handle = programs.spawn(["true"], cwd="/", env=ENV)
-    assert handle.wait().ok
-    handle.terminate()
-    handle.kill()
-    assert handle.wait().ok
-
-
-def test_run_hands_its_handle_to_whoever_may_stop_it(programs):
-    assert run(programs, ["sleep", "100000"], on_start=lambda handle: handle.terminate()).signal == signal.SIGTERM
-
-
-def test_children_left_behind_live_until_the_stop(programs, witness):
-    result = run(programs, sh(f'exec 3> "$1"; {FOREVER} > /dev/null 2>&1 & exit 0', str(witness.path)))
-    assert result.ok
-    assert not witness.all_gone()
-    programs.stop()
-    assert witness.all_gone()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs setsid(1) and a subreaper")
-def test_stop_ends_everything_even_what_ignores_it_and_moved_away(programs, witness):
-    script = f'trap "" TERM; exec 3> "$1"; setsid {FOREVER} & setsid sh -c "{FOREVER} & exit 0"; echo ready; {FOREVER}'
-    handle = spawn_ready(programs, script, str(witness.path))
-    programs.stop(grace_us=20_000)
-    assert witness.all_gone()
-    assert handle.wait().signal == signal.SIGKILL
-    programs.stop()  # twice is fine
-
-
-def test_it_can_be_used_again_after_a_stop(programs):
-    programs.stop()
-    assert run(programs, ["true"]).ok
-    programs.stop()
-    assert run(programs, ["true"]).ok
 
 
 # -- when a process dies

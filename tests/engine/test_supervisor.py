@@ -2,77 +2,18 @@
 
 import asyncio
 import contextvars
-import json
 import logging
-import os
 import threading
 
-import msgspec
 import pytest
-from listener_parts import LONG, Site
+from listener_parts import HOUR, LONG, Obedient, change
 
 from mainspring.engine.backoff import FIRST_US, HEALTHY_US, MOST_US, delay_us
-from mainspring.engine.definitions import encode, listener_of
-from mainspring.engine.programs import Programs
 from mainspring.engine.rota import STARVED_US
 from mainspring.engine.supervisor import WRITE_EVERY_US
-from mainspring.engine.turns import LEAST_PAUSE_US
 from mainspring.store.rows import NewNode
 from mainspring.tasks.codec import encode_call
 from mainspring.tasks.context import context, stopping
-
-SECOND = 1_000_000
-HOUR = 3600 * SECOND
-
-
-@pytest.fixture
-def site():
-    one = Site()
-    yield one
-    one.stop()
-
-
-class Obedient:
-    """A body that stays until it is asked to stop; `crash` ends it otherwise."""
-
-    def __init__(self, bell):
-        self.bell = bell
-        self.inside = 0
-        self.begun = 0
-        self.order = threading.Condition()
-        self.error = None
-
-    def body(self):
-        def listen():
-            with self.order:
-                self.begun += 1
-                self.inside += 1
-            self.bell.wake()
-            try:
-                with self.order:
-                    while not stopping() and self.error is None:
-                        self.order.wait(0.005)  # `stopping()` can only be asked
-                    error, self.error = self.error, None
-                if error is not None:
-                    raise error
-            finally:
-                with self.order:
-                    self.inside -= 1
-                self.bell.wake()
-
-        return listen
-
-    def crash(self, error):
-        with self.order:
-            self.error = error
-            self.order.notify_all()
-
-
-def change(site, name, **changes):
-    while True:
-        row = site.row(name)
-        if site.store.advance(msgspec.structs.replace(row, **changes)):
-            return
 
 
 # ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -290,74 +231,6 @@ def test_a_coroutine_that_fails_is_started_again_and_stop_cancels_it(site):
     assert site.status("watch").restarts == 1
 
 
-# ── programs ───────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.fixture
-def programs():
-    one = Programs()
-    yield one
-    one.stop(0)
-
-
-def shell(script, tmp_path):
-    env = {"PATH": os.environ["PATH"]}
-    return json.dumps({"command": ["sh", "-c", script], "cwd": str(tmp_path), "env": env})
-
-
-@pytest.mark.process
-def test_a_program_that_fails_is_started_again_with_its_last_words_kept(site, programs, tmp_path, caplog):
-    caplog.set_level(logging.INFO, "mainspring.listener")
-    script = "echo hello from $MAINSPRING_LISTENER $MAINSPRING_ATTEMPT; echo oh no >&2; exit 3"
-    site.listen("prog", program=shell(script, tmp_path))
-    supervisor = site.supervisor(programs=programs)
-    site.until(lambda: site.status("prog").restarts == 1)
-    status = site.status("prog")
-    assert (status.state, status.last_error) == ("backing-off", "ExitCode: the program exited with 3")
-    assert "oh no" in status.output
-    assert "prog: hello from prog 1" in caplog.messages
-    site.until(lambda: site.supervisors[0]._again)
-    site.clock.advance(max(delay_us("prog", 1), WRITE_EVERY_US))
-    site.until(lambda: supervisor.facts()[0][3] == 2)
-    assert "prog: hello from prog 2" in caplog.messages
-
-
-@pytest.mark.process
-def test_a_program_that_exits_with_0_is_called_again_after_its_pause(site, programs, tmp_path):
-    site.listen("prog", program=shell("exit 0", tmp_path), pause=SECOND)
-    supervisor = site.supervisor(programs=programs)
-    wants = []
-
-    def paused():
-        wants.append(supervisor.step(site.clock.now()))
-        return wants[-1] == site.clock.now() + SECOND
-
-    site.until(paused)
-    assert supervisor.facts() == [("prog", "up", 1, 0, None)]
-    site.clock.advance(SECOND)
-    site.until(lambda: supervisor.facts()[0][2] == 2)
-
-
-@pytest.mark.process
-def test_stop_ends_a_program(site, programs, tmp_path):
-    site.listen("prog", program=shell("sleep 100000", tmp_path))
-    supervisor = site.supervisor(programs=programs)
-    site.until(lambda: site.state("prog") == "up")
-    supervisor.ask_stop()
-    assert supervisor.join(LONG)
-    supervisor.close()
-    assert site.status("prog").state == "down"
-    assert site.status("prog").restarts == 0
-
-
-def test_a_program_that_is_not_allowed_is_not_taken(site, tmp_path, caplog):
-    site.listen("prog", program=shell("exit 0", tmp_path))
-    supervisor = site.supervisor(allowed=False)
-    for _ in range(2):
-        supervisor.hear(["*"])
-        supervisor.step(site.clock.now())
-    assert site.row("prog").holder is None
-    assert len([message for message in caplog.messages if "may not run" in message]) == 1
-
-
 # ── who holds it ───────────────────────────────────────────────────────────────────────────────────────────
 def test_an_exclusive_one_runs_in_one_daemon_and_an_everywhere_one_in_both(site):
     alone, both = [Obedient(site.bell) for _ in range(6)], Obedient(site.bell)
@@ -439,113 +312,3 @@ def test_one_that_does_not_heed_keeps_its_place_and_is_named(site, caplog):
     supervisor.close()
     assert site.row("deaf").holder == supervisor.node, "nobody else may start it while it runs here"
     release.set()
-
-
-# ── steering ───────────────────────────────────────────────────────────────────────────────────────────────
-def test_paused_it_stops_and_resumed_it_runs_again(site):
-    one = Obedient(site.bell)
-    site.listen("one", one.body())
-    site.supervisor()
-    site.until(lambda: one.inside == 1)
-    change(site, "one", paused=True)
-    site.until(lambda: site.row("one").holder is None)
-    assert (one.inside, site.state("one")) == (0, "paused")
-    change(site, "one", paused=False)
-    site.until(lambda: one.inside == 1)
-    assert one.begun == 2
-
-
-def test_removed_it_stops(site):
-    one = Obedient(site.bell)
-    site.listen("one", one.body())
-    supervisor = site.supervisor()
-    site.until(lambda: one.inside == 1)
-    site.store.remove("listener", "one")
-    site.until(lambda: supervisor.facts() == [])
-    assert one.inside == 0
-
-
-def test_restarted_it_ends_before_it_begins_anew(site):
-    one = Obedient(site.bell)
-    site.listen("one", one.body())
-    site.supervisor()
-    site.until(lambda: one.inside == 1)
-    definition = listener_of(site.row("one"))
-    change(site, "one", definition=encode(msgspec.structs.replace(definition, generation=1)))
-    site.until(lambda: one.begun == 2 and one.inside == 1)
-    assert site.status("one").restarts == 0, "asked for, it is no failure"
-
-
-def test_a_function_nobody_knows_is_left_alone_until_somebody_does(site, caplog):
-    one = Obedient(site.bell)
-    site.listen("later.on")
-    supervisor = site.supervisor()
-    supervisor.step(site.clock.now())
-    assert supervisor.facts() == []
-    assert "later.on" in caplog.text
-    site.registry.add(one.body(), "later.on")
-    site.until(lambda: one.inside == 1)
-
-
-def test_what_is_stored_of_a_stopping_one_is_not_lost_when_its_row_changes(site):
-    one = Obedient(site.bell)
-    site.listen("one", one.body())
-    supervisor = site.supervisor()
-    site.until(lambda: one.inside == 1)
-    change(site, "one", app="shop")  # the supervisor's version is stale now
-    supervisor.ask_stop()
-    assert supervisor.join(LONG)
-    supervisor.close()
-    row = site.row("one")
-    assert (row.app, row.holder, site.state("one")) == ("shop", None, "down")
-
-
-# ── the virtual clock ──────────────────────────────────────────────────────────────────────────────────────
-def test_by_hand_each_step_is_one_turn_of_those_that_are_due(site):
-    here, counts = threading.current_thread(), {"quick": 0, "slow": 0, "hot": 0, "poll": 0}
-
-    def body(name):
-        def count():
-            assert threading.current_thread() is here
-            counts[name] += 1
-
-        return count
-
-    async def poll():
-        counts["poll"] += 1
-
-    site.listen("quick", body("quick"))
-    site.listen("slow", body("slow"), pause=SECOND)
-    site.listen("hot", body("hot"), pause=0)
-    site.listen("poll", poll, pause=SECOND)
-    supervisor = site.supervisor(manual=True)
-    now = site.clock.now()
-    supervisor.step(now)
-    assert counts == {"quick": 1, "slow": 1, "hot": 1, "poll": 1}
-    assert supervisor.step(now) == now + LEAST_PAUSE_US
-    site.clock.advance(10_000)
-    supervisor.step(site.clock.now())
-    assert counts == {"quick": 2, "slow": 1, "hot": 2, "poll": 1}
-    site.clock.advance(SECOND)
-    supervisor.step(site.clock.now())
-    assert counts == {"quick": 3, "slow": 2, "hot": 3, "poll": 2}
-
-
-def test_by_hand_a_failure_backs_off_in_virtual_time(site):
-    def fail():
-        raise ValueError("always")
-
-    site.listen("fail", fail)
-    supervisor = site.supervisor(manual=True)
-    for failures in range(1, 12):
-        now = site.clock.now()
-        while (wanted := supervisor.step(now)) <= now:
-            pass
-        assert supervisor.facts()[0][3] == failures
-        due = now + delay_us("fail", failures)
-        while wanted < due:  # writes of its status come in between
-            site.clock.advance(wanted - site.clock.now())
-            wanted = supervisor.step(site.clock.now())
-        assert supervisor.facts()[0][3] == failures
-        site.clock.advance(due - site.clock.now())
-    assert site.status("fail").state == "backing-off"

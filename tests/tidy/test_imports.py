@@ -39,7 +39,7 @@ def test_every_package_has_a_layer():
 
 
 def test_files_and_functions_are_short():
-    findings = over(SOURCES, rules.too_long)
+    findings = over(SOURCES + TESTS, rules.too_long)
     assert not findings, lines(findings)
 
 
