@@ -27,6 +27,7 @@ from mainspring.store.rows import (
     Demand,
     Filter,
     Lane,
+    LateRow,
     NewNode,
     NewTask,
     NodeRow,
@@ -241,6 +242,10 @@ class MemoryStore(Store):
                     ended.append(task)
             ended.sort(key=rules.newest)
             return Stats(counts, [(task.started_at or 0) - task.run_at for task in ended[:_LATENESS]])
+
+    def lateness(self, since: int, *, apart: bool = False) -> list[LateRow]:
+        with self._lock:
+            return self._table.late.rows(since, apart=apart)
 
     def waiting(self, lanes: Sequence[int]) -> int:
         with self._lock:

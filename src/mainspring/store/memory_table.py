@@ -12,6 +12,7 @@ from heapq import nsmallest
 
 import msgspec
 
+from mainspring.store.memory_lateness import LateCounts
 from mainspring.store.rows import AttemptRow, Lane, NewTask, TaskRow
 from mainspring.tasks.options import decode_options
 from mainspring.tasks.state import UNFINISHED, State
@@ -96,6 +97,7 @@ class Table:
         self.keys: dict[str, Task] = {}  # of unfinished tasks
         self.held: dict[int, dict[int, Task]] = {}  # node → what it holds
         self.waiting: Counter[int] = Counter()  # lane → how many wait, held or not
+        self.late = LateCounts()
         self._free: dict[int, list[tuple[int, int]]] = {}  # lane → (run_at, id), sorted
         self._lane_of: dict[tuple[str, int, str, str], Lane] = {}
 
@@ -124,10 +126,22 @@ class Table:
             entries = self._free[task.lane.id]
             del entries[bisect_left(entries, (task.run_at, task.id))]
         self._unindex(task)
+        before, started_at, run_at = task.state, task.started_at, task.run_at
         yield task
         self._index(task)
+        if task.started_at is not None and task.started_at != started_at:
+            self._count_start(task, before, started_at, run_at)
         if task.free:
             insort(self._free[task.lane.id], (task.run_at, task.id))
+
+    def _count_start(self, task: Task, before: State, told_before: int | None, run_at: int) -> None:
+        """A start was told, for the first time or once more, later."""
+        assert task.started_at is not None
+        moved = before is State.RUNNING and told_before is not None and task.started_at > told_before >= run_at
+        if moved and told_before is not None:
+            self.late.count(told_before, run_at, task.lane.id, task.new.schedule, -1)
+        if moved or before is State.WAITING:
+            self.late.count(task.started_at, run_at, task.lane.id, task.new.schedule)
 
     def delete(self, task: Task) -> None:
         """Forget a finished task."""

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 import apsw
 
 from mainspring.errors import NewerStore, NotAStore, StoreError, StoreNotFound
+from mainspring.store import sqlite_lateness
 from mainspring.store.sqlite_sql import FIRED
 
 _TRIES, _PAUSE = 3_000, 0.01  # half a minute
@@ -55,7 +56,7 @@ CREATE TABLE standing (
   next_run_at INTEGER, holder INTEGER, status TEXT, version INTEGER NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP)
 
 
 def bring_up(con: apsw.Connection, path: str, *, create: bool, steps: tuple[str, ...] = STEPS) -> None:

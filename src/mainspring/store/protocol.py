@@ -17,6 +17,7 @@ from mainspring.store.rows import (
     Demand,
     Filter,
     Lane,
+    LateRow,
     NewNode,
     NewTask,
     NodeRow,
@@ -66,7 +67,7 @@ class Seat(Protocol):
 
 
 class Store(Protocol):
-    """Where tasks are kept. 24 methods, exact contracts, no capability flags."""
+    """Where tasks are kept. 25 methods, exact contracts, no capability flags."""
 
     url: str
 
@@ -162,6 +163,16 @@ class Store(Protocol):
 
     def stats(self) -> Stats:
         """Counts and lateness."""
+
+    def lateness(self, since: int, *, apart: bool = False) -> list[LateRow]:
+        """How late starts were, in the windows that end after `since`: by lane, schedule and bucket, and with `apart`
+        by window too (earlier windows first).
+
+        Each start counts once, for the instant it was due then, from when the store first hears of it: with its
+        outcome, when it is recorded as running, or when its node is taken over. One that is told once more, later (of
+        an at-most-once task: after its fsync), is moved. Windows are 10 s for the last 10 minutes, 1 min for the last
+        hour, 10 min for the last day; older ones are forgotten, earlier than that beyond 100,000 rows.
+        """
 
     def waiting(self, lanes: Sequence[int]) -> int:
         """How many tasks wait in these lanes."""

@@ -210,6 +210,22 @@ class Stats(msgspec.Struct, frozen=True):
     lateness: list[int]
 
 
+class LateRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Starts of one lane and schedule that were about equally late, counted (`store.histogram`). Instants in µs.
+
+    `start`, `length`: of the window in which they started; 0 where windows are told altogether. `most`: the largest
+    lateness among them.
+    """
+
+    start: int
+    length: int
+    lane: int
+    schedule: str | None
+    bucket: int
+    count: int
+    most: int
+
+
 class NewNode(msgspec.Struct, frozen=True, kw_only=True):
     """A daemon that is about to take part in the work of a store."""
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import msgspec
 
 from mainspring.errors import StoreError
-from mainspring.store import sqlite_find, sqlite_nodes
+from mainspring.store import sqlite_find, sqlite_lateness, sqlite_nodes
 from mainspring.store import sqlite_sql as sql
+from mainspring.store.histogram import SECOND
 from mainspring.store.rows import (
     Added,
     AttemptRow,
@@ -22,6 +23,7 @@ from mainspring.store.rows import (
     Demand,
     Filter,
     Lane,
+    LateRow,
     NewNode,
     NewTask,
     NodeRow,
@@ -57,6 +59,7 @@ _demand = msgspec.json.Decoder(Demand)
 _verdict = msgspec.json.Decoder(Verdict)
 _nodes = msgspec.json.Decoder(list[tuple[int, str, int, str, int, int, str | None, list[int]]])
 _standings = msgspec.json.Decoder(list[Standing])
+_late_rows = msgspec.json.Decoder(list[LateRow])
 _numbers = msgspec.json.Decoder(list[int])
 
 
@@ -71,6 +74,7 @@ class SqliteStore:
         self._db = Connections(self.path, create=create)
         self._wake = Wake(self._folder)
         self._adder = Adder(self._db, self._wake.send)
+        self._lateness = sqlite_lateness.Folding(self._db)
         self._known: dict[tuple[str, int, str, str], Lane] = {}
         self._seats: dict[int, SqliteSeat] = {}
         self._watches: weakref.WeakSet[SocketWatch] = weakref.WeakSet()
@@ -122,6 +126,7 @@ class SqliteStore:
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:
         if not settlements:
             return []
+        self._lateness.keep_up(settlements[-1])
         refused, news = settle(self._db, settlements, durable)
         self._wake.send(news)
         self._db.keep_log_short()
@@ -188,6 +193,10 @@ class SqliteStore:
         counts = _numbers.decode(_text(self._db.browse(sql.COUNTS)))
         lateness = _numbers.decode(_text(self._db.browse(sql.LATENESS)))
         return Stats(dict(zip(STATES, counts, strict=True)), lateness)
+
+    def lateness(self, since: int, *, apart: bool = False) -> list[LateRow]:
+        statement = sqlite_lateness.APART if apart else sqlite_lateness.ALTOGETHER
+        return _late_rows.decode(_text(self._db.browse(statement, (since // SECOND,))))
 
     def waiting(self, lanes: Sequence[int]) -> int:
         return _int(self._db.browse(sql.WAITING, (_json(lanes),))) or 0

@@ -6,8 +6,8 @@ Free of any test framework. Who writes a store writes a `Harness` for it and run
     def test_my_store(case):
         run(case, MyHarness())
 
-The cases read as the specification: `adding`, `reserving`, `recording`, `steering`, `looking`, `nodes`,
-`standings`, `watching`; each begins with a fresh store. They sleep nowhere and measure no time.
+The cases read as the specification: `adding`, `reserving`, `recording`, `steering`, `looking`, `lateness`,
+`nodes`, `takeover`, `standings`, `watching`; each begins with a fresh store. They sleep nowhere and measure no time.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from types import ModuleType
 
 from mainspring.testing.conformance import (
     adding,
+    lateness,
     looking,
     nodes,
     recording,
@@ -37,7 +38,7 @@ def _cases_of(module: ModuleType) -> list[Case]:
     return [value for value in own if callable(value) and getattr(value, "__module__", "") == module.__name__]
 
 
-_TOPICS = (adding, reserving, recording, steering, looking, nodes, takeover, standings, watching)
+_TOPICS = (adding, reserving, recording, steering, looking, lateness, nodes, takeover, standings, watching)
 CASES: tuple[Case, ...] = tuple(case for topic in _TOPICS for case in _cases_of(topic))
 
 
