@@ -6,9 +6,13 @@ cut may, and then the task runs again under the same attempt number.
 
 Nothing is ever erased: an entry counts only while its task still has the entry's token in the store. The ring is larger
 than the number of starts that may be unsettled at a time (`LIMIT`, which the pool respects).
+
+Several processes can share it, each with a part of its own (`part`). The first entry of a part repeats the last one
+that was written, so that one look tells what its process started last. Readers read all entries alike.
 """
 
 import itertools
+import mmap
 import os
 import struct
 from collections.abc import Iterator
@@ -20,27 +24,69 @@ _BUSY = struct.Struct("<q")
 _BUSY_AT = 16
 _FIRST = 64
 _COUNT = 65_536
+_LOOKS = 100  # at an entry that is being written just now; each takes as long as the writing does
 
 LIMIT = _COUNT // 2
 SIZE = _FIRST + _COUNT * _ENTRY.size
 
+Buffer = bytearray | mmap.mmap | memoryview
+
 
 class Journal:
-    """The ring over `buffer`: a `mmap` of SIZE bytes (shared), or a `bytearray` where no other process can look."""
+    """The ring over `buffer`: a `mmap` of SIZE bytes (shared), or a `bytearray` where no other process can look.
 
-    def __init__(self, buffer: "bytearray | object") -> None:
-        self._view = memoryview(buffer)  # type: ignore[arg-type]  # anything writable with the buffer protocol
+    With `part=(k, n)` it writes only to the k-th of n parts (counted from 0).
+    """
+
+    def __init__(self, buffer: Buffer, part: tuple[int, int] | None = None) -> None:
+        self._view = memoryview(buffer)
         self._next = itertools.count()  # its next() is atomic: writers on several threads never share an entry
+        self._shared = part is not None
+        first, end = 0, _COUNT
+        if part is not None:
+            index, parts = part
+            assert 0 <= index < parts <= _COUNT // 2
+            first, end = index * _COUNT // parts + 1, (index + 1) * _COUNT // parts
+        self._from = _FIRST + first * _ENTRY.size
+        self._count = end - first
         if bytes(self._view[:8]) != _MAGIC:
             _HEAD.pack_into(self._view, 0, _MAGIC, 0, 0)
 
+    def part(self, index: int, parts: int) -> "Journal":
+        """One part of the same ring, to be written by one process, or read by whoever wants to know its last start."""
+        return Journal(self._view, (index, parts))
+
     def note(self, task: int, token: int, started_at: int) -> None:
         """Note a start. About a microsecond; no lock, no system call."""
-        at = _FIRST + (next(self._next) % _COUNT) * _ENTRY.size
-        _ENTRY.pack_into(self._view, at, task, token, started_at, task ^ token ^ started_at)
+        check = task ^ token ^ started_at
+        at = self._from + (next(self._next) % self._count) * _ENTRY.size
+        _ENTRY.pack_into(self._view, at, task, token, started_at, check)
+        if self._shared:
+            _ENTRY.pack_into(self._view, self._from - _ENTRY.size, task, token, started_at, check)
+
+    def last(self) -> tuple[int, int, int] | None:
+        """What was noted last in this part, as (task, token, started_at); None before the first.
+
+        It may have ended long ago: only its outcome tells.
+        """
+        assert self._shared, "only a part knows its last start"
+        for _ in range(_LOOKS):
+            task, token, started_at, check = _ENTRY.unpack_from(self._view, self._from - _ENTRY.size)
+            if check == task ^ token ^ started_at:
+                return (task, token, started_at) if token else None
+        return None  # its process died while it wrote; the body had not begun
+
+    def resume(self) -> None:
+        """In a process that takes over a part: write on where its predecessor stopped, which may be unsettled yet."""
+        assert self._shared, "only a part is taken over"
+        before, end = self._from - _ENTRY.size, self._from + self._count * _ENTRY.size
+        newest = _ENTRY.unpack_from(self._view, before)
+        entries = enumerate(_ENTRY.iter_unpack(self._view[self._from : end]))
+        self._next = itertools.count(next((at + 1 for at, entry in entries if entry == newest and any(entry)), 0))
+        self._view[before : self._from] = bytes(_ENTRY.size)  # this process has started nothing yet
 
     def started(self) -> Iterator[tuple[int, int, int]]:
-        """Every whole entry as (task, token, started_at), in no particular order."""
+        """Every whole entry of the ring as (task, token, started_at), in no particular order."""
         for task, token, started_at, check in _ENTRY.iter_unpack(self._view[_FIRST:]):
             if token and check == task ^ token ^ started_at:
                 yield task, token, started_at
@@ -62,6 +108,20 @@ class Journal:
 def create(path: str) -> int:
     """Make an empty journal file at `path` (0600); its descriptor, for `mmap`."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    return _filled(fd)
+
+
+def anonymous() -> int:
+    """The descriptor of an empty journal without a name, for a store in memory whose node has worker processes."""
+    if hasattr(os, "memfd_create"):
+        return _filled(os.memfd_create("mainspring-journal", os.MFD_CLOEXEC))
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return _filled(os.dup(file.fileno()))
+
+
+def _filled(fd: int) -> int:
     try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(fd, 0, SIZE)  # all of it now: a page that finds the disk full later is a SIGBUS
