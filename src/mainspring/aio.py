@@ -1,157 +1,84 @@
 """The verbs for coroutines. They never block the loop: the store works on another thread, and waiting takes none."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack
+from collections.abc import Callable, Coroutine, Iterable
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from mainspring.adding import Duration, Item, Moment, Said, Spec, Work
+from mainspring.adding import Duration, Item
+from mainspring.app import Daemon
+from mainspring.client import Client
 from mainspring.errors import WaitTimeout
-from mainspring.steering import Cancellation
+from mainspring.steering import Steering
 from mainspring.task import Task
-from mainspring.tasks.state import Kind, State
+from mainspring.tasks.state import State
 from mainspring.when.durations import parse_duration
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from mainspring.app import Daemon
     from mainspring.batch import Batch
-    from mainspring.client import Client
     from mainspring.lookout import Lookout
-    from mainspring.standing import Listener, Schedule
-    from mainspring.status import Status
-    from mainspring.when.triggers import Trigger
 
+C = TypeVar("C", bound=Steering)
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+async def _away(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    import asyncio
+
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
+def _awaited(verb: Callable[Concatenate[C, P], R]) -> "Callable[Concatenate[Aio, P], Coroutine[None, None, R]]":
+    """A verb of the client under the same name, with the same parameters: called on another thread, and awaited."""
+    name = verb.__name__
+
+    @wraps(verb)
+    async def awaited(aio: "Aio", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        own: Callable[P, R] = getattr(aio._client, name)  # noqa: SLF001  # its own: a daemon may have another one
+        return await _away(own, *args, **kwargs)
+
+    awaited.__doc__ = f"See `{verb.__qualname__}`."
+    return awaited
 
 
 class Aio:
     """`daemon.aio`: the same methods, awaited."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
         self._lookouts: WeakKeyDictionary[AbstractEventLoop, Lookout] = WeakKeyDictionary()
 
-    async def _away(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        import asyncio
-
-        return await asyncio.to_thread(function, *args, **kwargs)
-
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
-    async def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
-        """See `Client.add_new`."""
-        return await self._away(self._client.add_new, specs)
-
-    async def add_task(
-        self,
-        work: Work,
-        args: Sequence[object] = (),
-        kwargs: Mapping[str, object] | None = None,
-        *,
-        at: Moment | None = None,
-        after: Duration | None = None,
-        **said: Unpack[Said],
-    ) -> Task[object]:
-        """See `Client.add_task`."""
-        return await self._away(lambda: self._client.add_task(work, args, kwargs, at=at, after=after, **said))
+    add_new = _awaited(Client.add_new)
+    add_task = _awaited(Client.add_task)
+    add_schedule = _awaited(Client.add_schedule)
+    add_listener = _awaited(Client.add_listener)
 
     async def add_tasks(self, items: Iterable[Item]) -> list[Task[object]]:
-        """See `Client.add_tasks`."""
-        return await self._away(self._client.add_tasks, list(items))
+        """See `Client.add_tasks`; `items` are drawn here, on the loop."""
+        return await _away(self._client.add_tasks, list(items))
 
     def batch(self) -> "Batch":
         """See `Client.batch`; here it is `async with daemon.aio.batch() as batch:`."""
         return self._client.batch()
 
-    async def add_schedule(
-        self,
-        work: Work,
-        trigger: "Trigger | Duration",
-        *,
-        args: Sequence[object] = (),
-        kwargs: Mapping[str, object] | None = None,
-        **said: Unpack[Said],
-    ) -> "Schedule":
-        """See `Client.add_schedule`."""
-        return await self._away(lambda: self._client.add_schedule(work, trigger, args=args, kwargs=kwargs, **said))
-
-    async def add_listener(
-        self,
-        work: Work,
-        *,
-        args: Sequence[object] = (),
-        kwargs: Mapping[str, object] | None = None,
-        pause: Duration = "10ms",
-        everywhere: bool = False,
-        **said: Unpack[Said],
-    ) -> "Listener":
-        """See `Client.add_listener`."""
-        return await self._away(
-            lambda: self._client.add_listener(
-                work, args=args, kwargs=kwargs, pause=pause, everywhere=everywhere, **said
-            )
-        )
-
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
-    async def get(self, id: str) -> Task[object]:  # noqa: A002  # the contract's word
-        """See `Client.get`."""
-        return await self._away(self._client.get, id)
-
-    async def find(
-        self,
-        *,
-        state: State | str | Iterable[State | str] | None = None,
-        name: str | None = None,
-        queue: str | None = None,
-        kind: Kind | str | None = None,
-        schedule: str | None = None,
-        key: str | None = None,
-        limit: int = 100,
-    ) -> list[Task[object]]:
-        """See `Client.find`."""
-        return await self._away(
-            lambda: self._client.find(
-                state=state, name=name, queue=queue, kind=kind, schedule=schedule, key=key, limit=limit
-            )
-        )
-
-    async def schedules(self) -> "list[Schedule]":
-        """See `Client.schedules`."""
-        return await self._away(self._client.schedules)
-
-    async def listeners(self) -> "list[Listener]":
-        """See `Client.listeners`."""
-        return await self._away(self._client.listeners)
-
-    async def status(self) -> "Status":
-        """See `Client.status`."""
-        return await self._away(self._client.status)
+    get = _awaited(Client.get)
+    find = _awaited(Client.find)
+    schedules = _awaited(Client.schedules)
+    listeners = _awaited(Client.listeners)
+    status = _awaited(Client.status)
 
     # ── steering ───────────────────────────────────────────────────────────────────────────────────────────
-    async def cancel(self, id: str) -> Cancellation:  # noqa: A002
-        """See `Client.cancel`."""
-        return await self._away(self._client.cancel, id)
-
-    async def reschedule(self, id: str, *, at: Moment | None = None, after: Duration | None = None) -> None:  # noqa: A002
-        """See `Client.reschedule`."""
-        await self._away(lambda: self._client.reschedule(id, at=at, after=after))
-
-    async def run_now(self, id: str) -> None:  # noqa: A002
-        """See `Client.run_now`."""
-        await self._away(self._client.run_now, id)
-
-    async def retry(self, id: str) -> None:  # noqa: A002
-        """See `Client.retry`."""
-        await self._away(self._client.retry, id)
-
-    async def pause(self, queue: str | None = None) -> None:
-        """See `Client.pause`."""
-        await self._away(self._client.pause, queue)
-
-    async def resume(self, queue: str | None = None) -> None:
-        """See `Client.resume`."""
-        await self._away(self._client.resume, queue)
+    cancel = _awaited(Client.cancel)
+    reschedule = _awaited(Client.reschedule)
+    run_now = _awaited(Client.run_now)
+    retry = _awaited(Client.retry)
+    pause = _awaited(Client.pause)
+    resume = _awaited(Client.resume)
 
     # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────
     async def wait(self, task: Task[R], timeout: Duration | None = None) -> bool:
@@ -159,7 +86,7 @@ class Aio:
         import asyncio
 
         if self._client.by_hand:
-            return await self._away(task.wait, timeout)
+            return await _away(task.wait, timeout)
         seconds = None if timeout is None else parse_duration(timeout) / 1e6
         try:
             await asyncio.wait_for(self._lookout().finished(task), seconds)
@@ -189,18 +116,6 @@ class Aio:
 class DaemonAio(Aio):
     """`daemon.aio` of a daemon: also its life."""
 
-    def __init__(self, daemon: "Daemon") -> None:
-        super().__init__(daemon)
-        self._daemon = daemon
-
-    async def start(self) -> None:
-        """See `Daemon.start`."""
-        await self._away(self._daemon.start)
-
-    async def stop(self, grace: Duration | None = None) -> None:
-        """See `Daemon.stop`."""
-        await self._away(self._daemon.stop, grace)
-
-    async def drain(self, timeout: Duration | None = None) -> bool:
-        """See `Daemon.drain`."""
-        return await self._away(self._daemon.drain, timeout)
+    start = _awaited(Daemon.start)
+    stop = _awaited(Daemon.stop)
+    drain = _awaited(Daemon.drain)

@@ -58,7 +58,12 @@ cancelled: bool = bool(daemon.cancel(task.id))
 
 async def coroutines() -> str:
     again: Task[str] = await sell.aenqueue(1)
-    return await again
+    other: Task[object] = await daemon.aio.add_task(sell, (1,), after="5s", key="k")
+    await daemon.aio.reschedule(other.id, after="1h")
+    await daemon.aio.add_task(sell, prioriti=3)  # E: call-arg
+    await daemon.aio.cancel(5)  # E: arg-type
+    found: list[Task[int]] = await daemon.aio.find(limit=1)  # E: assignment
+    return await again if found else ""
 
 
 with daemon.batch() as batch:

@@ -4,7 +4,7 @@ import click
 
 from mainspring.cli import completing
 from mainspring.cli.session import Session
-from mainspring.cli.standings import changed, one, removed
+from mainspring.cli.standings import Standings
 from mainspring.cli.terminal import clean, out, pairs, say, table
 from mainspring.cli.verb import Family, verb
 from mainspring.cli.work import what
@@ -24,6 +24,9 @@ def _shown(session: Session, listener: Listener) -> ShownListener:
     return shown_listener(listener.standing, states.get(listener.name, "down"), session.client.registry)
 
 
+_listeners = Standings("listener", lambda client: client.listeners(), _shown, completing.listeners, "orders")
+
+
 @verb("list", examples="mainspring listeners\nmainspring listeners list --json")
 def _list(session: Session) -> int:
     """List the listeners of the store."""
@@ -39,10 +42,10 @@ def _list(session: Session) -> int:
 
 
 @verb("show", examples="mainspring listeners show orders")
-@click.argument("name", shell_complete=completing.listeners)
+@_listeners.name
 def _show(session: Session, name: str) -> int:
     """Show a listener: its state, restarts and last error."""
-    shown = _shown(session, one(session.client.listeners(), "listener", name))
+    shown = _shown(session, _listeners.one(session, name))
     if session.answer(shown):
         return 0
     lines = [
@@ -62,35 +65,12 @@ def _show(session: Session, name: str) -> int:
     return 0
 
 
-@verb("pause", examples="mainspring listeners pause orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
-def _pause(session: Session, names: tuple[str, ...]) -> int:
-    """Stop listeners, and keep them stopped until `resume`."""
-    return changed(session, "listener", names, lambda client: client.listeners(), Listener.pause, _shown, "is paused")
-
-
-@verb("resume", examples="mainspring listeners resume orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
-def _resume(session: Session, names: tuple[str, ...]) -> int:
-    """Let listeners run again."""
-    return changed(session, "listener", names, lambda client: client.listeners(), Listener.resume, _shown, "may run")
-
-
-@verb("restart", examples="mainspring listeners restart orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
-def _restart(session: Session, names: tuple[str, ...]) -> int:
-    """Ask listeners to stop, and start them anew."""
-    return changed(
-        session, "listener", names, lambda client: client.listeners(), Listener.restart, _shown, "is started anew"
-    )
-
-
-@verb("remove", examples="mainspring listeners remove orders")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.listeners)
-def _remove(session: Session, names: tuple[str, ...]) -> int:
-    """Stop listeners and forget them."""
-    return removed(session, "listener", names, lambda client: client.listeners())
-
-
-for _verb in (_list, _show, _pause, _resume, _restart, _remove):
+for _verb in (
+    _list,
+    _show,
+    _listeners.changing("pause", Listener.pause, "is paused", "Stop listeners, and keep them stopped until `resume`."),
+    _listeners.changing("resume", Listener.resume, "may run", "Let listeners run again."),
+    _listeners.changing("restart", Listener.restart, "is started anew", "Ask listeners to stop, and start them anew."),
+    _listeners.removing("Stop listeners and forget them."),
+):
     listeners_verb.add_command(_verb)

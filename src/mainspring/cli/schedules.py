@@ -4,7 +4,7 @@ import click
 
 from mainspring.cli import completing
 from mainspring.cli.session import Session
-from mainspring.cli.standings import changed, one, removed
+from mainspring.cli.standings import Standings
 from mainspring.cli.terminal import clean, out, pairs, say, table
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import Family, verb
@@ -24,6 +24,9 @@ def schedules_verb(**_: object) -> None:
 
 def _shown(session: Session, schedule: Schedule) -> ShownSchedule:
     return shown_schedule(schedule.standing, session.client.registry)
+
+
+_schedules = Standings("schedule", lambda client: client.schedules(), _shown, completing.schedules, "tick")
 
 
 @verb("list", examples="mainspring schedules\nmainspring schedules list --json")
@@ -46,10 +49,10 @@ def _list(session: Session) -> int:
 
 
 @verb("show", examples="mainspring schedules show tick")
-@click.argument("name", shell_complete=completing.schedules)
+@_schedules.name
 def _show(session: Session, name: str) -> int:
     """Show a schedule and its next occurrences."""
-    schedule = one(session.client.schedules(), "schedule", name)
+    schedule = _schedules.one(session, name)
     shown = _shown(session, schedule)
     if session.answer(shown):
         return 0
@@ -71,7 +74,7 @@ def _show(session: Session, name: str) -> int:
 
 
 @verb("pause", examples="mainspring schedules pause tick\nmainspring schedules pause tick --until 'tomorrow 09:00'")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
+@_schedules.names
 @click.option("--until", metavar="WHEN", help="Go on by itself then.")
 @click.option("--tz", metavar="ZONE", help="The zone of wall times (default: the local one).")
 def _pause(session: Session, names: tuple[str, ...], until: str | None, tz: str | None) -> int:
@@ -80,30 +83,14 @@ def _pause(session: Session, names: tuple[str, ...], until: str | None, tz: str 
     end = None if until is None else parse_when(until, now=now, tz=zone)
     moment = None if end is None else to_datetime(end)
     words = "is paused" if end is None else f"is paused until {exact(end, zone)}, {distance(end, now)}"
-    return changed(
-        session, "schedule", names, lambda client: client.schedules(), lambda one: one.pause(moment), _shown, words
-    )
-
-
-@verb("resume", examples="mainspring schedules resume tick")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
-def _resume(session: Session, names: tuple[str, ...]) -> int:
-    """Go on from now."""
-    return changed(session, "schedule", names, lambda client: client.schedules(), Schedule.resume, _shown, "goes on")
-
-
-@verb("remove", examples="mainspring schedules remove tick")
-@click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=completing.schedules)
-def _remove(session: Session, names: tuple[str, ...]) -> int:
-    """Forget schedules. The tasks they created stay."""
-    return removed(session, "schedule", names, lambda client: client.schedules())
+    return _schedules.changed(session, names, lambda one: one.pause(moment), words)
 
 
 @verb("run-now", examples="mainspring schedules run-now tick")
-@click.argument("name", shell_complete=completing.schedules)
+@_schedules.name
 def _run_now(session: Session, name: str) -> int:
     """Add one task of a schedule, due now, beside its occurrences."""
-    task = one(session.client.schedules(), "schedule", name).run_now()
+    task = _schedules.one(session, name).run_now()
     shown = shown_task(task.row, session.client.registry)
     if not session.answer(shown):
         out(f"task {task.id} ({clean(shown.label or what(shown))}) is due now")
@@ -116,5 +103,12 @@ def _pause_of(shown: ShownSchedule) -> str:
     return "paused" if shown.paused_until is None else f"paused until {shown.paused_until}"
 
 
-for _verb in (_list, _show, _pause, _resume, _remove, _run_now):
+for _verb in (
+    _list,
+    _show,
+    _pause,
+    _schedules.changing("resume", Schedule.resume, "goes on", "Go on from now."),
+    _schedules.removing("Forget schedules. The tasks they created stay."),
+    _run_now,
+):
     schedules_verb.add_command(_verb)

@@ -1,70 +1,96 @@
 """What schedules and listeners have in common on the command line: found by name, changed one after the other."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
+import click
+
+from mainspring.cli.completing import Completer
 from mainspring.cli.failure import code_of
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out, say
-from mainspring.cli.verb import close_name, exit_code
+from mainspring.cli.verb import Verb, close_name, exit_code, verb
 from mainspring.client import Client
 from mainspring.errors import MainspringError, NotFound
 from mainspring.standing import Listener, Schedule
 
-H = TypeVar("H", Schedule, Listener)
+H = TypeVar("H", bound=Schedule | Listener)
 
 
-def one(handles: Sequence[H], kind: str, name: str) -> H:
-    """The one of this name; `NotFound` says which there are."""
-    for handle in handles:
-        if handle.name == name:
-            return handle
-    names = [handle.name for handle in handles]
-    there_are = f"; there are: {', '.join(names[:10])}" if names else "; there are none"
-    raise NotFound(f"there is no {kind} {name!r}{close_name(name, names) or there_are}")
+class Standings(Generic[H]):
+    """One kind of them, as its verbs need it. `example` is a name for the help texts."""
 
+    def __init__(
+        self, kind: str, read: Callable[[Client], list[H]], show: Callable[[Session, H], object],
+        complete: Completer, example: str,
+    ) -> None:  # fmt: skip
+        self._kind = kind
+        self._read = read
+        self._show = show
+        self._example = example
+        self.name = click.argument("name", shell_complete=complete)
+        self.names = click.argument("names", nargs=-1, required=True, metavar="NAME ...", shell_complete=complete)
 
-def changed(
-    session: Session, kind: str, names: tuple[str, ...], read: Callable[[Client], list[H]],
-    change: Callable[[H], None], show: Callable[[Session, H], object], words: str,
-) -> int:  # fmt: skip
-    """Change each; the answer is what it is now."""
+    def one(self, session: Session, name: str) -> H:
+        """The one of this name; `NotFound` says which there are."""
+        return self._named(self._read(session.client), name)
 
-    def apply(handle: H) -> object:
-        change(handle)
-        handle.refresh()
-        return show(session, handle)
+    def changed(self, session: Session, names: tuple[str, ...], change: Callable[[H], None], words: str) -> int:
+        """Change each; the answer is what it is now."""
 
-    return _each(session, kind, names, read, apply, words)
+        def apply(handle: H) -> object:
+            change(handle)
+            handle.refresh()
+            return self._show(session, handle)
 
+        return self._each(session, names, apply, words)
 
-def removed(session: Session, kind: str, names: tuple[str, ...], read: Callable[[Client], list[H]]) -> int:
-    """Remove each."""
+    def changing(self, word: str, change: Callable[[H], None], words: str, help_: str) -> Verb:
+        """The verb `word`, which does no more than to change each that is named."""
 
-    def apply(handle: H) -> object:
-        handle.remove()
-        return {"name": handle.name, "removed": True}
+        def act(session: Session, names: tuple[str, ...]) -> int:
+            return self.changed(session, names, change, words)
 
-    return _each(session, kind, names, read, apply, "is removed")
+        return self._verb(word, act, help_)
 
+    def removing(self, help_: str) -> Verb:
+        """The verb `remove`."""
 
-def _each(
-    session: Session, kind: str, names: tuple[str, ...], read: Callable[[Client], list[H]],
-    apply: Callable[[H], object], words: str,
-) -> int:  # fmt: skip
-    handles = read(session.client)
-    answers: list[object] = []
-    codes: list[int] = []
-    for name in names:
-        try:
-            answers.append(apply(one(handles, kind, name)))
-        except MainspringError as error:
-            say(f"error: {error}")
-            codes.append(code_of(error))
-            answers.append({"name": name, "message": str(error)})
-        else:
-            codes.append(0)
-            if not session.as_json:
-                out(f"{kind} {clean(name)} {words}")
-    session.answer(answers[0] if len(answers) == 1 else answers)
-    return exit_code(codes)
+        def remove(handle: H) -> object:
+            handle.remove()
+            return {"name": handle.name, "removed": True}
+
+        def act(session: Session, names: tuple[str, ...]) -> int:
+            return self._each(session, names, remove, "is removed")
+
+        return self._verb("remove", act, help_)
+
+    def _verb(self, word: str, act: Callable[[Session, tuple[str, ...]], int], help_: str) -> Verb:
+        act.__doc__ = help_
+        return verb(word, examples=f"mainspring {self._kind}s {word} {self._example}")(self.names(act))
+
+    def _each(self, session: Session, names: tuple[str, ...], apply: Callable[[H], object], words: str) -> int:
+        handles = self._read(session.client)
+        answers: list[object] = []
+        codes: list[int] = []
+        for name in names:
+            try:
+                answers.append(apply(self._named(handles, name)))
+            except MainspringError as error:
+                say(f"error: {error}")
+                codes.append(code_of(error))
+                answers.append({"name": name, "message": str(error)})
+            else:
+                codes.append(0)
+                if not session.as_json:
+                    out(f"{self._kind} {clean(name)} {words}")
+        session.answer(answers[0] if len(answers) == 1 else answers)
+        return exit_code(codes)
+
+    def _named(self, handles: list[H], name: str) -> H:
+        for handle in handles:
+            if handle.name == name:
+                return handle
+        names = [handle.name for handle in handles]
+        there_are = f"; there are: {', '.join(names[:10])}" if names else "; there are none"
+        raise NotFound(f"there is no {self._kind} {name!r}{close_name(name, names) or there_are}")
