@@ -222,7 +222,7 @@ class Client(Steering):
         """Nodes, workers, listeners, schedules, counts and lateness, as they are now."""
         from mainspring.status import read_status
 
-        return read_status(self.store)
+        return read_status(self.store, self.clock.now())
 
     # ── waiting ────────────────────────────────────────────────────────────────────────────────────────────
     def wait_for(self, task: Task[object], timeout: int | None) -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from mainspring.engine.definitions import listener_of, status_of
 from mainspring.engine.planner import planned
+from mainspring.lateness import LateWindow, read_lateness
 from mainspring.store.protocol import Store
 from mainspring.store.rows import NodeRow, Standing
 from mainspring.tasks.state import State
@@ -67,10 +68,11 @@ class Status(msgspec.Struct, frozen=True):
     unresolved: int
     paused: list[str]
     lateness_ms: Lateness
+    lateness: list[LateWindow]
 
 
-def read_status(store: Store) -> Status:
-    """The status as it is now."""
+def read_status(store: Store, now: int) -> Status:
+    """The status as it is `now`."""
     nodes = [node for node in store.nodes() if node.alive]
     living = {node.id for node in nodes}
     stats = store.stats()
@@ -98,6 +100,7 @@ def read_status(store: Store) -> Status:
         unresolved=unresolved(store, nodes),
         paused=sorted("*" if queue is None else queue for queue in paused),
         lateness_ms=percentiles(stats.lateness),
+        lateness=read_lateness(store, now),
     )
 
 

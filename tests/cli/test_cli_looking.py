@@ -193,3 +193,23 @@ def test_output_whose_middle_went_is_shown_on(capsys):
     assert "left out" in capsys.readouterr().out
     shown.end()
     assert capsys.readouterr().out == "\n"
+
+
+def test_status_shows_lateness_over_time_and_by_name(cli):
+    assert "LAST" not in cli("status", code=3).stdout
+    cli("now", "--", "true")
+    cli("now", "--queue", "mail", "--", "true")
+    assert "nothing started" in cli("status", "--by", "name").stderr
+    cli.work()
+    told = cli("status").stdout
+    assert "MAX LATE" in told
+    assert [line.split()[:2] for line in told.splitlines() if line[:3] in ("1m ", "24h")] == [["1m", "2"], ["24h", "2"]]
+    (by_name,) = cli.json("status", "--by", "name")
+    assert (by_name["count"], by_name["name"].rpartition("/")[2]) == (2, "true")
+    assert {one["name"] for one in cli.json("status", "--by", "queue", "--last", "24h")} == {"default", "mail"}
+    assert cli.json("status", "--by", "schedule") == []
+    rows = cli("status", "--by", "queue").stdout.splitlines()
+    assert (rows[0].split()[:2], sorted(row.split()[:2] for row in rows[1:])) == (
+        ["QUEUE", "STARTS"],
+        [["default", "1"], ["mail", "1"]],
+    )

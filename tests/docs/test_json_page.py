@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mainspring import shown, status
+from mainspring import lateness, shown, status
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/json.md"
 
@@ -29,7 +29,17 @@ def test_the_keys_of_a_table(heading, kind):
     assert sorted(keys) == sorted(kind.__struct_fields__)
 
 
-@pytest.mark.parametrize("kind", [status.NodeStatus, status.ListenerLine, status.ScheduleLine, status.Lateness])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        status.NodeStatus,
+        status.ListenerLine,
+        status.ScheduleLine,
+        status.Lateness,
+        lateness.LateWindow,
+        lateness.NamedLate,
+    ],
+)
 def test_the_keys_within_status(kind):
     assert set(kind.__struct_fields__) <= set(re.findall(r"`(\w+)`", section("Status")))
 

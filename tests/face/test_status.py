@@ -102,3 +102,34 @@ def test_listeners_of_a_store_without_a_daemon_are_down(tmp_path, clock):
 def test_percentiles_are_nearest_ranks(lateness, expected):
     found = percentiles(lateness)
     assert (found.p50, found.p90, found.p99, found.max) == expected
+
+
+def test_lateness_over_windows_by_name_queue_and_schedule(daemon, clock):
+    @daemon.task(name="t:quick")
+    def quick(): ...
+
+    @daemon.task(name="t:slow", queue="mail")
+    def slow(): ...
+
+    slow.after("1s").enqueue()
+    clock.step("5s")
+    clock.advance("30m")
+    quick.enqueue()
+    quick.after("1s").enqueue()
+    daemon.add_schedule(quick, "1h", name="hourly")
+    clock.advance("1s")
+    windows = {one.window: one for one in daemon.status().lateness}
+    assert list(windows) == ["1m", "10m", "1h", "24h"]
+    assert [windows[window].count for window in windows] == [2, 2, 3, 3]
+    assert windows["1m"].max == 0
+    hour = windows["1h"]
+    assert (hour.p50, hour.max) == (0, 4_000)
+    assert hour.p99 == pytest.approx(4_000, rel=0.05)
+    assert [(one.name, one.count, one.max) for one in hour.names] == [("t:slow", 1, 4_000), ("t:quick", 2, 0)]
+    assert [(one.name, one.count) for one in hour.queues] == [("mail", 1), ("default", 2)]
+    assert hour.schedules == []
+    clock.advance("1h")
+    day = daemon.status().lateness[-1]
+    assert [(one.name, one.count) for one in day.schedules] == [("hourly", 1)]
+    assert day.count == 4
+    assert daemon.status().lateness[0].p50 is None

@@ -1,21 +1,44 @@
 """`status`: who runs, what waits, how late it was."""
 
+import click
+
 from mainspring.cli.session import Session
-from mainspring.cli.terminal import coloured, out, pairs, table
-from mainspring.cli.times import distance, exact
+from mainspring.cli.terminal import coloured, out, pairs, say, table
+from mainspring.cli.times import distance, exact, span
 from mainspring.cli.verb import verb
+from mainspring.lateness import BY, WINDOWS, Late, NamedLate, read_lateness
 from mainspring.status import Lateness, Status
 from mainspring.when.instants import parse_instant
 
+_LATE = ("P50", "P90", "P99", "MAX LATE")
 
-@verb("status", examples="mainspring status\nmainspring status --app shop:daemon --json")
-def status_verb(session: Session) -> int:
+
+@verb("status", examples="mainspring status\nmainspring status --by name --last 24h\nmainspring status --json")
+@click.option("--by", type=click.Choice(BY), help="Lateness alone, of each name, queue or schedule; the latest first.")
+@click.option(
+    "--last", type=click.Choice(tuple(WINDOWS)), default="1h", show_default=True, help="Of --by: how far back."
+)
+def status_verb(session: Session, by: str | None, last: str) -> int:
     """Show daemons, workers, listeners, schedules, counts and lateness, as they are now."""
     client = session.client
+    if by is not None:
+        found = read_lateness(client.store, client.clock.now(), [last])[0]
+        rows = {"name": found.names, "queue": found.queues, "schedule": found.schedules}[by]
+        if not session.answer(rows):
+            _show_by(by, last, rows)
+        return 0
     status = client.status()
     if not session.answer(status):
         _show(session, status, client.clock.now())
     return 0
+
+
+def _show_by(by: str, last: str, rows: list[NamedLate]) -> None:
+    if rows:
+        table((by.upper(), "STARTS", *_LATE), [(one.name, *_late_cells(one)) for one in rows], grow=0)
+    else:
+        what = "no schedule's task" if by == "schedule" else "nothing"
+        say(f"{what} started in the last {last}")
 
 
 def _show(session: Session, status: Status, now: int) -> None:
@@ -48,6 +71,9 @@ def _show(session: Session, status: Status, now: int) -> None:
         )  # fmt: skip
     else:
         out(coloured(f"no daemon runs this store; start one: {session.start_command}", "yellow"))
+    if any(one.count for one in status.lateness):
+        out()
+        table(("LAST", "STARTS", *_LATE), [(one.window, *_late_cells(one)) for one in status.lateness])
     if status.listeners:
         out()
         table(
@@ -62,6 +88,12 @@ def _show(session: Session, status: Status, now: int) -> None:
             when = "paused" if one.paused else "" if at is None else distance(at, now)
             rows.append((one.name, when, "" if at is None or one.paused else exact(at, zone)))
         table(("SCHEDULE", "NEXT", "AT"), rows, grow=0)
+
+
+def _late_cells(late: Late) -> tuple[str, ...]:
+    """How many starts, and how late they were."""
+    values = (late.p50, late.p90, late.p99, late.max)
+    return str(late.count), *("" if value is None else span(round(value * 1000)) for value in values)
 
 
 def _moment(text: str, now: int) -> str:
