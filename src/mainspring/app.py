@@ -18,6 +18,7 @@ from mainspring.errors import InvalidArguments, Misuse
 from mainspring.settings import Settings, load_settings, open_store, unknown_setting
 from mainspring.task import Task
 from mainspring.tasks.names import real_module
+from mainspring.tasks.place import found, in_child, refuse_adding, refuse_start
 from mainspring.tasks.registry import Registry
 from mainspring.when.clock import Clock, SystemClock
 from mainspring.when.durations import parse_duration
@@ -95,6 +96,7 @@ class Daemon(Declaring):
         self._inline = inline
         self._warned = False
         _daemons.add(self)
+        found(registry)
         if inline:
             self.start()
 
@@ -110,6 +112,7 @@ class Daemon(Declaring):
 
     def start(self) -> None:
         """Take part in the work of the store, in the background. Starting twice is an error."""
+        refuse_start()
         from mainspring.engine.engine import Engine, Plan
         from mainspring.eventlog import EventLog
         from mainspring.lifecycle import programs_allowed
@@ -241,7 +244,8 @@ class Daemon(Declaring):
     # ── what a client asks of a daemon ─────────────────────────────────────────────────────────────────────
     def before_adding(self) -> None:
         """Warn once when nobody would run what is added."""
-        if self._warned or self._engine is not None:
+        refuse_adding()
+        if self._warned or self._engine is not None or in_child():
             return
         self._warned = True
         from mainspring.lifecycle import warn_if_nobody_runs

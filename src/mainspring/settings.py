@@ -164,7 +164,9 @@ def open_store(url: str | os.PathLike[str], *, create: bool) -> "Store":
     full = values.store_url(url, os.getcwd())
     if full == "memory:":
         from mainspring.store.memory import MemoryStore
+        from mainspring.tasks.place import refuse_memory
 
+        refuse_memory()
         return MemoryStore()
     from mainspring.store.sqlite import SqliteStore
 

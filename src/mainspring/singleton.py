@@ -5,6 +5,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Unpack
 
+from mainspring.tasks.place import is_client
+
 if TYPE_CHECKING:
     from mainspring.adding import Duration, Moment, Said, Work
     from mainspring.app import Daemon
@@ -18,7 +20,8 @@ _daemon: "Daemon | None" = None
 def get_daemon(*, start: bool = True) -> "Daemon":
     """The one daemon of this process: the same object ever after, from any thread. `start=False`: its client form.
 
-    In the child of a fork it is the same object, not started; the next call starts it there.
+    In the child of a fork it is the same object, not started; the next call starts it there. In a process that runs a
+    daemon's tasks it is always the client form.
     """
     global _daemon  # noqa: PLW0603  # this is the singleton
     from mainspring.app import Daemon
@@ -26,7 +29,7 @@ def get_daemon(*, start: bool = True) -> "Daemon":
     with _lock:
         if _daemon is None:
             _daemon = Daemon(name=_name())
-        if start and not _daemon.started:
+        if start and not _daemon.started and not is_client():
             _daemon.start()
         return _daemon
 

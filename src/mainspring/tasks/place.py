@@ -33,6 +33,11 @@ def in_child() -> bool:
     return _Place.child
 
 
+def is_client() -> bool:
+    """Is a Daemon that would start itself a client here? In a child it is, but not where a script has to be told."""
+    return _Place.child and not _Place.loading
+
+
 def unguarded() -> bool:
     """Has the main script, while it was imported here, tried what it does when it is run?"""
     return _Place.started

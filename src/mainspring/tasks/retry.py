@@ -1,6 +1,7 @@
 """Whether a failed attempt is followed by another, and after how long."""
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 
 from mainspring.errors import InvalidValue
@@ -101,6 +102,9 @@ class RetryLater(Exception):
         return RetryLater, (timedelta(microseconds=self.after), self.reason)
 
 
+_LATER = class_name(RetryLater)
+
+
 def as_retry(value: int | Retry | None) -> RetryRule | None:
     """The rule for what was passed as `retry=`: a number is `Retry(number)`; None and 0 are no retry."""
     if isinstance(value, Retry):
@@ -112,9 +116,13 @@ def as_retry(value: int | Retry | None) -> RetryRule | None:
 
 def wants(rule: RetryRule, exception: BaseException) -> bool:
     """Whether `rule` is for this exception, by the names of its class and bases. How often is not asked here."""
-    if isinstance(exception, RetryLater):
+    return wants_names(rule, class_names(type(exception)))
+
+
+def wants_names(rule: RetryRule, names: Sequence[str]) -> bool:
+    """The same by the names alone (`names.class_names`), for an exception that was raised in another process."""
+    if _LATER in names:
         return True
-    names = class_names(type(exception))
     return not any(name in rule.never for name in names) and any(name in rule.on for name in names)
 
 

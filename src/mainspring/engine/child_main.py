@@ -1,0 +1,74 @@
+"""The process that runs tasks for a daemon: started by `child.Child`, ended by it, or by the daemon's death.
+
+    python -c '... main()' INDEX COUNT PARENT FEED ANSWERS CONTROL JOURNAL [LOCK ...]
+
+It reads its setup, becomes like the daemon's process (`child_load`), says that it is ready, and runs what it is fed
+(`child_tasks`). SIGTERM ends it, as it ends any process; SIGINT does nothing here: it is the daemon's to handle.
+"""
+
+import faulthandler
+import gc
+import mmap
+import os
+import signal
+import sys
+
+from mainspring.engine.child_link import Link, die
+from mainspring.engine.child_load import Functions, failure
+from mainspring.engine.child_messages import Ready
+from mainspring.engine.child_tasks import Tasks
+from mainspring.store import journal as ring
+from mainspring.tasks import place
+from mainspring.when.clock import SystemClock
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run this child to its end."""
+    index, count, parent, *descriptors = map(int, sys.argv[1:])
+    for fd in descriptors:
+        os.set_inheritable(fd, False)  # a task's subprocesses have no part in this node's life
+    feed, answers, control, journal_fd = descriptors[:4]
+    _mind_signals(parent)
+    place.become_child()
+    link = Link(feed, answers, control)
+    link.output.install()
+    setup = link.setup()
+    link.listen()
+    journal = ring.Journal(mmap.mmap(journal_fd, ring.SIZE), part=(index, count))
+    journal.resume()
+    functions = Functions(setup)
+    own_main = sys.modules["__main__"]  # this code's globals live as long as it does
+    try:
+        functions.load(setup)
+    except BaseException as error:  # noqa: BLE001  # whatever the user's code raises, the daemon says it
+        link.send(failure(error))
+        sys.stderr.flush()
+        os._exit(1)  # threads that it has left would keep the process
+    link.output.catch_logs(setup.log_level)
+    gc.collect()
+    gc.freeze()  # what was imported stays: the collector need not look at it again
+    link.send(Ready(os.getpid()))
+    Tasks(link, functions, journal, SystemClock(), setup).serve()
+    del own_main
+
+
+def _mind_signals(parent: int) -> None:
+    """Signals as a fresh process has them, and a last one for when the daemon is gone."""
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, _nothing)  # not SIG_IGN, which programs of a task would inherit
+    if sys.platform == "linux":
+        import ctypes
+
+        zero = ctypes.c_ulong(0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), zero, zero, zero)
+    if os.getppid() != parent:
+        die()  # the daemon died before we asked to be told
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """The handler of a signal that is not for this process."""
