@@ -182,11 +182,10 @@ class Client(Steering):
 
     def decode_result(self, row: TaskRow) -> object:
         """What a task returned; a function known here brings it back by its return annotation."""
-        from mainspring.tasks.callplan import plan_of
         from mainspring.tasks.codec import decode_result
 
         registered = self.registry.get(row.work) if row.kind is Kind.FUNCTION else None
-        return decode_result(row.result or "null", None if registered is None else plan_of(registered.function))
+        return decode_result(row.result or "null", None if registered is None else registered.plan)
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
     def get(self, id: str) -> Task[object]:  # noqa: A002  # the contract's word

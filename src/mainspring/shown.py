@@ -14,7 +14,6 @@ from mainspring.engine.planner import planned
 from mainspring.engine.program_attempts import decode_call as decode_program
 from mainspring.store.rows import AttemptRow, Standing, TaskRow
 from mainspring.task import bare_name
-from mainspring.tasks.callplan import plan_of
 from mainspring.tasks.codec import display_call
 from mainspring.tasks.options import complete_options, decode_options
 from mainspring.tasks.problems import Problem, decode_problem
@@ -202,7 +201,7 @@ def shown_work(kind: Kind, work: str, payload: str | None, registry: Registry | 
             function=None, kind=kind.value, args=None, kwargs=None, command=call.command, cwd=call.cwd, env=env
         )
     registered = None if registry is None else registry.get(work)
-    args, kwargs = display_call(payload, None if registered is None else plan_of(registered.function))
+    args, kwargs = display_call(payload, None if registered is None else registered.plan)
     return ShownWork(function=work, kind=kind.value, args=args, kwargs=kwargs, command=None, cwd=None, env=None)
 
 

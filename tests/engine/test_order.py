@@ -83,6 +83,23 @@ def test_a_higher_priority_passes_a_backlog_that_is_held_already(busy, gate):
     assert note.seen == ["urgent", *range(500)]
 
 
+@pytest.mark.parametrize(("flood", "first"), [(0, "timed"), (1, 0), (200, "timed")])
+def test_a_flood_does_not_hold_up_a_timed_task(busy, gate, flood, first):
+    """It takes the first worker that is free. Behind a few, the order is that of the instants."""
+    daemon, note = busy
+    timed = note.after("300ms").enqueue("timed")
+    until(daemon, lambda: timed.refresh().row.holder)
+    if flood:
+        daemon.add_tasks([{"work": "t:note", "args": (number,)} for number in range(flood)])
+    pool = daemon._engine.pool
+    until(daemon, lambda: any(str(held.id) == timed.id for held in pool.overdue(2**62)))  # its instant has come
+    until(daemon, lambda: flood == 0 or pool.ready.count > 1)
+    gate.open()
+    assert daemon.drain(LONG)
+    assert note.seen[0] == first
+    assert sorted(note.seen, key=str) == sorted([*range(flood), "timed"], key=str)
+
+
 @pytest.mark.parametrize("bad", [1.5, "high", True, 40_000, -40_000])
 def test_bad_priorities_are_refused(daemon, note, bad):
     with pytest.raises(InvalidValue, match="priority="):

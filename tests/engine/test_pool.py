@@ -81,7 +81,7 @@ def test_workers_that_stand_by_are_looked_after_until_all_is_taken(bodies):
     seen = []
     while not bodies.done.wait(0.001):
         seen.append(bodies.pool.nudge())
-    assert not len(bodies.pool.ready)
+    assert not bodies.pool.ready.count
     assert bodies.pool.nudge() is False
 
 
@@ -94,8 +94,9 @@ def test_who_steps_back_asks_the_timer_to_look(bodies):
         looked.wait(0.001)  # its threads begin
     with pool._lock:
         pool.quickest_us = 1.0
-        pool.ready.push(held(number) for number in range(1, MANY))
-        pool.slots[0].held, pool.slots[0].turn = held(MANY), 1  # at a body, it seems
+        pool.ready.push([held(number) for number in range(1, MANY)])
+        pool.slots[0].held = held(MANY)  # at a body, it seems
+        pool._quick = pool.slots[0]
         woken = next(slot for slot in pool._idle if slot is not pool.slots[0])
         pool._idle.remove(woken)
     woken.gate.release()
@@ -106,13 +107,9 @@ def test_who_steps_back_asks_the_timer_to_look(bodies):
 def test_short_bodies_are_not_a_crowd_when_they_are_few_or_long(bodies):
     pool = bodies.pool
     pool.quickest_us = 1.0
-    assert not pool._crowded()
+    assert not pool.crowded()
     pool.quickest_us = 1000.0
-    pool.ready.push(held(number) for number in range(1, MANY))
-    pool.slots[0].held, pool.slots[0].turn = held(MANY), 1
-    assert not pool._crowded()
+    pool.ready.push([held(number) for number in range(1, MANY)])
+    assert not pool.crowded()
     pool.quickest_us = 1.0
-    assert pool._crowded()
-    pool.slots[0].turn = 0
-    assert not pool._crowded()
-    pool.slots[0].held = None
+    assert pool.crowded()

@@ -42,7 +42,7 @@ class Bench:
     def slot(self, held, started_at):
         slot = Slot(0)
         slot.held, slot.attempt, slot.started_at = held, 1, started_at
-        slot.context = TaskContext(task_id="1", name="f", attempt=1, fence=1, run_at=NOW)
+        slot.context = TaskContext(1, "f", "", 1, 1, NOW)
         self.recorder.slots = [slot]
         self.recorder.active = lambda: slot.held is not None and not slot.marked
         return slot

@@ -238,10 +238,10 @@ def test_threads_are_started_for_those_who_need_them(turns):
 
 def test_close_ends_the_threads(clock):
     turns = ThreadTurns(2, clock, lambda: None)
-    counter = Counter(pause=MS)
-    turns.add([counter.place])
+    ends = Ends(turns)
     turns.add([Counter(pause=MS).place])
-    counter.until(1)
+    turns.add([Counter(pause=MS).place])
+    ends.until(2)
     turns.close()
     turns.close()
     assert listener_threads() == []

@@ -125,7 +125,6 @@ def _call(
     """A function and its arguments, read as they would be when it runs: by its annotations, where it is known here."""
     import json
 
-    from mainspring.tasks.callplan import plan_of
     from mainspring.tasks.codec import decode_call
 
     known = session.adding_client.registry.get(name)
@@ -138,7 +137,7 @@ def _call(
         _json("--args", args, list, "a list such as '[42]'"),
         _json("--kwargs", kwargs, dict, "an object such as '{\"item\": 42}'"),
     ]
-    plan = None if known is None else plan_of(known.function)
+    plan = None if known is None else known.plan
     positional, named = decode_call(json.dumps(call), plan)
     return name, list(positional), named
 

@@ -17,7 +17,6 @@ from mainspring.errors import MainspringError
 from mainspring.store.journal import Journal
 from mainspring.store.rows import Settlement
 from mainspring.tasks import codec
-from mainspring.tasks.callplan import plan_of
 from mainspring.tasks.context import TaskContext, enter
 from mainspring.tasks.problems import Problem, describe
 from mainspring.tasks.registry import Registered, Registry
@@ -50,16 +49,8 @@ class Programs(Protocol):
         """Run the program of this task to its end."""
 
 
-class Call:
-    """A function with its arguments, ready to be called."""
-
-    __slots__ = ("args", "error", "kwargs", "registered")
-
-    def __init__(self, registered: Registered) -> None:
-        self.registered = registered
-        self.args: tuple[object, ...] = ()
-        self.kwargs: dict[str, object] = {}
-        self.error: BaseException | None = None
+# A function with its arguments, ready to be called; or with what its arguments' own code raised.
+Call = tuple[Registered, tuple[object, ...], dict[str, object], BaseException | None]
 
 
 class Attempt:
@@ -75,45 +66,38 @@ class Attempt:
         limits: Limits,
         programs: Programs,
         put_back: Callable[[Held], None],
-        tune: Callable[[int], None],
         overlaps: Callable[[Held], bool],
         early: int,
     ) -> None:
-        self._clock = clock
+        self._now = clock.now
         self._registry = registry
         self._journal = journal
         self._recorder = recorder
         self._limits = limits
         self._programs = programs
         self._put_back = put_back
-        self._tune = tune
         self._overlaps = overlaps
         self._most_early = 2 * early
         self.coroutines = CoroutineLoop()
+        self.tune: Callable[[int], None] = lambda _: None  # told how long (µs) each body took
 
     def run(self, held: Held, slot: Slot) -> None:
         """One attempt, from due to settled. Never raises."""
-        now = self._clock.now()
-        if held.run_at - now > self._most_early:  # the clock was set back since the timer handed it over
+        task, run_at, options = held.task, held.run_at, held.options
+        now = self._now()
+        if run_at - now > self._most_early:  # the clock was set back since the timer handed it over
             self._put_back(held)
             return
-        if (refused := self._refuse(held, now)) is not None:
+        if (task.expires_at or task.schedule) and (refused := self._refuse(held, now)) is not None:
             self._recorder.put(refused)
             return
-        slot.attempt = attempt = held.task.attempt + 1
-        options = held.options
+        slot.attempt = attempt = task.attempt + 1
         timeout = options.timeout
-        slot.context = TaskContext(
-            task_id=str(held.id),
-            name=held.task.name or held.lane.work.rpartition(":")[2],
-            attempt=attempt,
-            fence=held.token,
-            run_at=held.run_at,
-            deadline=None if timeout is None else now + timeout,
-        )
+        deadline = None if timeout is None else now + timeout
+        slot.context = TaskContext(held.id, task.name, held.lane.work, attempt, held.token, run_at, deadline)
         call = self._prepare(held)
-        while (now := self._clock.now()) < held.run_at:  # handed over early, by a fraction of a millisecond
-            if held.run_at - now > self._most_early:
+        while (now := self._now()) < run_at:  # handed over early, by a fraction of a millisecond
+            if run_at - now > self._most_early:
                 self._put_back(held)
                 return
         if not slot.seize():  # it was cancelled or moved in that fraction
@@ -124,7 +108,7 @@ class Attempt:
             slot.marked = True
         self._journal.note(held.id, held.token, now)  # the same instant as in the store: it is the same start
         if slot.marked:
-            now = self._clock.now()  # its lateness has the fsync in it: the body begins after that
+            now = self._now()  # its lateness has the fsync in it: the body begins after that
         slot.started_at = now
         if timeout is not None:
             self._limits.watch(slot, held, timeout)
@@ -132,7 +116,7 @@ class Attempt:
         if not slot.settled:
             slot.settled = True  # before it is put: what has ended is not marked as running any more
             self._recorder.put(settlement)
-        self._tune(max(0, self._clock.now() - now))
+        self.tune((settlement.finished_at or now) - now)
 
     def _refuse(self, held: Held, now: int) -> Settlement | None:
         """Why it must not start, when it must not."""
@@ -142,34 +126,33 @@ class Attempt:
             return settle.missed(held, now, "overlap")
         return None
 
-    def _prepare(self, held: Held) -> "Call | None":
+    def _prepare(self, held: Held) -> Call | None:
         """Everything that can be done before the instant; None for a program."""
         if held.lane.kind is Kind.PROGRAM:
             return None
         registered = self._registry.resolve(held.lane.work)
         assert registered is not None, "what cannot be resolved is not reserved"
-        call = Call(registered)
         try:
-            call.args, call.kwargs = codec.decode_call(held.task.payload, plan_of(registered.function))
+            args, kwargs = codec.decode_call(held.task.payload, registered.plan)
         except BaseException as error:  # noqa: BLE001  # a model's own code may raise anything; told when it has started
-            call.error = error
-        return call
+            return registered, (), {}, error
+        return registered, args, kwargs, None
 
-    def _call(self, held: Held, slot: Slot, call: "Call") -> Settlement:
+    def _call(self, held: Held, slot: Slot, call: Call) -> Settlement:
         """Call the function and say how it ended."""
         started_at, attempt = slot.started_at, slot.attempt
-        registered = call.registered
+        registered, args, kwargs, unreadable = call
         try:
-            if call.error is not None:
-                raise call.error
-            value = self._body(registered, call.args, call.kwargs, slot)
+            if unreadable is not None:
+                raise unreadable
+            value = self._body(registered, args, kwargs, slot)
         except BaseException as error:  # noqa: BLE001  # whatever a body raises ends its attempt, never its worker
             return self._ended_badly(held, slot, error)
-        finished_at = self._clock.now()
+        finished_at = self._now()
         if slot.cause == settle.TIME_LIMIT:  # it heeded the request, or came back too late
             return settle.failed(held, attempt, started_at, finished_at, settle.TIME_LIMIT, over(held), retry=True)
         try:
-            result = None if value is None else codec.encode_result(value, plan_of(registered.function))
+            result = None if value is None else codec.encode_result(value, registered.plan)
         except MainspringError as error:
             return settle.succeeded(
                 held, attempt, started_at, finished_at, None, reason="result not stored", error=describe(error).encode()
@@ -190,7 +173,7 @@ class Attempt:
 
     def _ended_badly(self, held: Held, slot: Slot, error: BaseException) -> Settlement:
         started_at, attempt = slot.started_at, slot.attempt
-        finished_at = self._clock.now()
+        finished_at = self._now()
         if slot.cause == settle.TIME_LIMIT:
             return settle.failed(held, attempt, started_at, finished_at, settle.TIME_LIMIT, over(held), retry=True)
         problem = describe(error)

@@ -199,20 +199,20 @@ class Claimer:
         batch = self._store.reserve(self._node, lanes, after=after, until=until, limit=limit)
         if not batch.tasks:
             return 0
-        held = [self._hold(task.lane, task, batch.token) for task in batch.tasks]
+        held = [self._hold(task, batch.token, ahead=after > 0) for task in batch.tasks]
         if self._hold_off:
             held = self._obey_hold_off(held)
         if self._timeline.add(held):
             self._timer.wake()
         return len(held)
 
-    def _hold(self, lane: int, task: Reservation, token: int) -> Held:
-        options = decode_options(task.options)
-        found = self._lanes[lane]
+    def _hold(self, task: Reservation, token: int, *, ahead: bool) -> Held:
+        options = DEFAULT if task.options is None else decode_options(task.options)
+        lane = self._lanes[task.lane]
         if options.bare:
-            registered = self._registry.resolve(found.work)
+            registered = self._registry.resolve(lane.work)
             options = complete_options(options, DEFAULT if registered is None else registered.options)
-        return Held(task, token, found, options)
+        return Held(task, token, lane, options, ahead=ahead)
 
     def _obey_hold_off(self, held: list[Held]) -> list[Held]:
         now = self._until - HORIZON_US
@@ -255,7 +255,7 @@ class Claimer:
 
     def _share(self, now: int) -> None:
         """Give back what is overdue here beyond one task per worker: another node may have free ones."""
-        if len(self._pool.ready) <= self._pool.capacity():
+        if self._pool.ready.count <= self._pool.capacity():
             return
         for held in self._pool.surplus(now - OVERDUE_US):
             if self._timeline.withdraw(held.id) is held:
@@ -267,7 +267,7 @@ class Claimer:
         When to see to it again. What was given back is in the store, in the order of all that is due there; the first
         worker that is free anywhere gets the first of it.
         """
-        if len(self._pool.ready):
+        if self._pool.ready.count:
             if not self._pool.stuck(now):
                 return now + OVERDUE_US
             for held in self._pool.overdue(now):

@@ -148,12 +148,14 @@ class Engine:
             programs=self.program_attempts,
             put_back=self._put_back,
             overlaps=self._overlaps,
-            tune=self._took,
             early=self._early,
         )
         self.pool = self._workers()
+        self._attempt.tune = self.pool.took
         self.recorder.slots = self.pool.slots
         self.recorder.active = self.pool.active
+        self.recorder.flooded = self.pool.crowded
+        self.pool.ebbed = self.recorder.ebbed
         self.pool.look = self._timer_loop.wake
         self.timer = Timer(self.timeline, self.pool, early=self._early, handed=self.recorder.arm)
 
@@ -226,10 +228,6 @@ class Engine:
             and slot.held.task.schedule == held.task.schedule
             for slot in self.pool.slots
         )
-
-    def _took(self, duration: int) -> None:
-        """How long a body took; the pool is made after the attempt that tells it."""
-        self.pool.took(duration)
 
     def _settled(self) -> None:
         """The recorder has written what there was."""
@@ -334,7 +332,7 @@ class Engine:
     @property
     def quiet(self) -> bool:
         """Nothing is due, runs, or waits to be written, as far as this node knows."""
-        if self.recorder.waiting or len(self.pool.ready):
+        if self.recorder.waiting or self.pool.ready.count:
             return False
         if any(slot.held is not None and not slot.settled for slot in self.pool.slots):
             return False

@@ -5,15 +5,17 @@ them short, or hand over to a thread of your own.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
 
 from mainspring.store.rows import Settlement
-from mainspring.tasks.state import STATES, State
+from mainspring.tasks.state import CODES, STATES, State
 
 log = logging.getLogger("mainspring")
+
+_RUNNING, _SUCCEEDED = CODES[State.RUNNING], CODES[State.SUCCEEDED]
 
 Observer = Callable[["Event"], None]
 
@@ -64,12 +66,17 @@ class Events:
                 self._observers.remove(observer)
                 self.wanted = bool(self._observers)
 
-    def settled(self, one: Settlement) -> None:
-        """The event of a settlement that was written; none where nobody would look at it."""
+    def settled(self, batch: Iterable[Settlement]) -> None:
+        """The events of settlements that were written; none where nobody would look at it."""
+        silent: tuple[int, ...] = ()
+        if not self.wanted:
+            silent = (_RUNNING,) if log.isEnabledFor(logging.DEBUG) else (_RUNNING, _SUCCEEDED)
+        for one in batch:
+            if one.code not in silent:
+                self._settled(one)
+
+    def _settled(self, one: Settlement) -> None:
         state = STATES[one.code]
-        silent = state is State.RUNNING or (state is State.SUCCEEDED and not log.isEnabledFor(logging.DEBUG))
-        if silent and not self.wanted:
-            return
         if state is State.RUNNING:
             kind = "started"
         elif state is State.WAITING:

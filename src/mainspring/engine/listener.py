@@ -99,9 +99,7 @@ class Listener:
         """A turn begins: what its body sees as `context()`."""
         self._began_at = self._clock.monotonic()
         self.turns += 1
-        self._context = context = TaskContext(
-            task_id="", name=self.name, attempt=self.restarts + 1, fence=self._fence, run_at=None
-        )
+        self._context = context = TaskContext(0, self.name, "", self.restarts + 1, self._fence)
         if self.asked:  # asked while it was about to begin
             context.stop = True
         elif self._failing or self.starved:

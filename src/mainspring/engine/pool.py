@@ -5,7 +5,7 @@ inline mode, where a run is deterministic.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from mainspring.engine.ready import Ready
@@ -29,7 +29,6 @@ class Slot:
         "output",
         "settled",
         "started_at",
-        "turn",
     )
 
     def __init__(self, index: int) -> None:
@@ -41,7 +40,6 @@ class Slot:
     def clear(self) -> None:
         """Nothing runs here."""
         self._ticket = [True]
-        self.turn = 0  # the number of the take that this is; 0: long ago
         self.held: Held | None = None
         self.context: TaskContext | None = None
         self.attempt = 0
@@ -78,7 +76,7 @@ class Pool(Protocol):
 
     slots: list[Slot]
 
-    def offer(self, batch: Iterable[Held]) -> None:
+    def offer(self, batch: Sequence[Held]) -> None:
         """These are due now."""
 
     def nudge(self) -> bool:
@@ -100,10 +98,10 @@ class Pool(Protocol):
 _HOLD_US = 50_000  # hold about this much work per worker; more would be kept from other nodes
 
 
-# Bodies so short that a second worker would only wait for the interpreter, and how many must be due for that to matter.
+# Bodies (µs) so short that a second worker would only wait for the interpreter, and how many must be due for that to
+# matter.
 _QUICK_US = 50.0
 _CROWD = 64
-_RECENT = 16  # takes: a worker that took none of the last ones is at a long body
 
 
 class _Base:
@@ -121,8 +119,9 @@ class _Base:
         self.typical_us = 1000.0  # a moving mean of how long a body takes
         self.quickest_us = 1000.0  # the shortest of the last ones: what a body takes when nothing is in its way
         self.hungry = False  # the claimer left due tasks in the store: tell it when there is room again
-        self.ready = Ready(take, limits)
+        self.ready = Ready(take, limits, workers)
         self.look: Callable[[], None] = lambda: None  # asks the timer to `nudge`
+        self.ebbed: Callable[[], None] = lambda: None  # told when a worker finds nothing due
         self._work = work
         self._freed = freed
         self._stopping = False
@@ -135,16 +134,22 @@ class _Base:
 
     def room(self) -> int:
         """See `Pool`."""
-        return max(0, self.capacity() + self.free() - len(self.ready))
+        return max(0, self.capacity() + self.free() - self.ready.count)
 
     def took(self, duration: int) -> None:
         """A body took this long (µs)."""
-        self.typical_us += (duration - self.typical_us) * 0.02
-        self.quickest_us = min(duration, self.quickest_us * 1.05 + 0.1)
+        if duration >= 0:  # else the clock was set back meanwhile
+            self.typical_us += (duration - self.typical_us) * 0.02
+            quickest = self.quickest_us * 1.05 + 0.1
+            self.quickest_us = min(quickest, duration)
+
+    def crowded(self) -> bool:
+        """Are many very short bodies due?"""
+        return self.ready.count >= _CROWD and self.quickest_us <= _QUICK_US
 
     def roomy(self) -> bool:
         """Is it time to look for more?"""
-        return len(self.ready) <= self.capacity() // 2
+        return self.ready.count <= self.capacity() // 2
 
     def free(self) -> int:
         """How many workers run nothing."""
@@ -176,7 +181,7 @@ class _Base:
     def active(self) -> bool:
         """Is there anything due or running that is not recorded as running?"""
         with self._lock:
-            return len(self.ready) > 0 or any(slot.held is not None and not slot.marked for slot in self.slots)
+            return self.ready.count > 0 or any(slot.held is not None and not slot.marked for slot in self.slots)
 
     def overdue(self, before: int) -> list[Held]:
         """What has waited for a worker since before that instant, last in order first."""
@@ -185,7 +190,7 @@ class _Base:
 
     def _next(self) -> Held | None:
         """Take the next task; with the lock held."""
-        held = None if self._stopping else self.ready.pop()
+        held = None if self._stopping else self.ready.pop(self.hungry)
         if self.hungry and self.roomy():
             self.hungry = False
             self._freed()
@@ -207,6 +212,7 @@ class ThreadPool(_Base):
         self._idle: list[Slot] = []
         self._takes = 0
         self._seen_takes = 0
+        self._quick: Slot | None = None  # who took last: it may be at short bodies
         self._hurried = False
         self._quiet = threading.Condition(self._lock)
         self._threads = [
@@ -216,7 +222,7 @@ class ThreadPool(_Base):
         for thread in self._threads:
             thread.start()
 
-    def offer(self, batch: Iterable[Held]) -> None:
+    def offer(self, batch: Sequence[Held]) -> None:
         """See `Pool`."""
         with self._lock:
             self.ready.push(batch)
@@ -247,6 +253,12 @@ class ThreadPool(_Base):
             self._quiet.notify_all()
 
     def _run(self, slot: Slot) -> None:
+        """Take, run, take the next.
+
+        Many very short bodies are due and another worker is at them: then one worker more would only be in the way.
+        One interpreter runs one of them at a time; more workers would hand the lock and the interpreter to each other
+        for every task.
+        """
         held: Held | None = None
         while True:
             woken = None
@@ -257,33 +269,27 @@ class ThreadPool(_Base):
                 if self._stopping:
                     self._quiet.notify_all()
                     return
-                crowded = self._crowded()
+                crowd = self.crowded()
+                quick = self._quick
+                crowded = crowd and quick is not None and quick is not slot and quick.held is not None
                 held = slot.held = None if crowded else self._next()
                 if held is None:
                     self._idle.append(slot)
                 else:
-                    self._takes = slot.turn = self._takes + 1
-                    if self._idle and len(self.ready) and not self._crowded():
+                    self._takes += 1
+                    self._quick = slot
+                    if self._idle and not crowd and self.ready.count:
                         woken = self._idle.pop()  # each wakes the next while there is work: no crowd at the lock
             if woken is not None:
                 woken.gate.release()
             if crowded:
                 self.look()  # nobody else would nudge, should the one that is left meet a long body
             if held is None:
+                if not crowded:
+                    self.ebbed()
                 slot.gate.acquire()
             else:
                 self._work(held, slot)
-
-    def _crowded(self) -> bool:
-        """Would one worker more only be in the way? Many very short bodies are due, and another worker is at them.
-
-        One interpreter runs one of them at a time: more workers would hand the lock and the interpreter to each other
-        for every task. With the lock held.
-        """
-        if self.quickest_us > _QUICK_US or len(self.ready) < _CROWD:
-            return False
-        recent = self._takes - _RECENT
-        return any(slot.held is not None and slot.turn > recent and slot.turn for slot in self.slots)
 
     def nudge(self) -> bool:
         """Look whether what waits gets on; if not, wake a worker. True while that has to be looked at again.
@@ -292,12 +298,11 @@ class ThreadPool(_Base):
         bodies may have met a long one.
         """
         with self._lock:
-            if not self._idle or not len(self.ready):
+            if not self._idle or not self.ready.count:
                 return False
             woken = None
             if self._takes == self._seen_takes:
-                for slot in self.slots:
-                    slot.turn = 0
+                self._quick = None
                 woken = self._idle.pop()
             self._seen_takes = self._takes
         if woken is not None:
@@ -308,7 +313,7 @@ class ThreadPool(_Base):
 class InlinePool(_Base):
     """Runs what is due in the driver's thread, as a step of its loop."""
 
-    def offer(self, batch: Iterable[Held]) -> None:
+    def offer(self, batch: Sequence[Held]) -> None:
         """See `Pool`."""
         self.ready.push(batch)
 

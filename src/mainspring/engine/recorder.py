@@ -9,6 +9,7 @@ so that the journal always covers what is not yet written.
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from mainspring.engine import settle
 from mainspring.engine.events import Events
@@ -27,6 +28,7 @@ BATCH = 2_000
 # After a batch of many, more are on their way: gather them for a moment. A lone outcome is written at once.
 _MANY = 8
 GATHER_US = 10_000
+FLOOD_US = 50_000  # while very many very short bodies are due: the interpreter is theirs first
 _RETRY_US = 250_000
 
 
@@ -45,8 +47,10 @@ class Recorder:
         self._output_at = 0
         self.slots: Sequence[Slot] = ()
         self.gathers = True  # not when turns are taken by hand, nor at the end
+        self._flooded = False
         self.refused = 0  # settlements of reservations that were lost meanwhile; counted, shown in the status
         self.active: Callable[[], bool] = lambda: False  # is anything due or running that is not marked?
+        self.flooded: Callable[[], bool] = lambda: False  # are very many very short bodies due?
         self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
 
     def put(self, settlement: Settlement) -> None:
@@ -77,6 +81,13 @@ class Recorder:
             self._looking = True
             self._loop.wake()
 
+    def ebbed(self) -> None:
+        """Nothing more is due: what was put off for the flood is written now. From any worker, often; cheap."""
+        if self._flooded:
+            self._flooded = False
+            self._gather_until = 0
+            self._loop.wake()
+
     @property
     def waiting(self) -> int:
         """How many settlements are not written yet."""
@@ -91,18 +102,20 @@ class Recorder:
         self._gathering = False
         self._mark(now)
         while pending:
-            taken = [pending[index] for index in range(min(len(pending), BATCH))]
+            taken = list(islice(pending, BATCH))
             batch = _without_marks_of_ended(taken)
             try:
-                refused = self._store.record(batch, durable=any(one.durable for one in batch))
+                refused = self._store.record(batch, durable=any([one.durable for one in batch]))  # noqa: C419
             except StoreError as error:
                 log.error("%d outcomes are kept and written again: %s", len(pending), error)  # noqa: TRY400
                 return now + _RETRY_US
+            forget = pending.popleft
             for _ in taken:
-                pending.popleft()
+                forget()
             self._tell(batch, refused)
             if self.gathers and len(taken) >= _MANY and len(pending) < BATCH:
-                self._gather_until = self._wall() + GATHER_US
+                self._flooded = self.flooded()
+                self._gather_until = self._wall() + (FLOOD_US if self._flooded else GATHER_US)
                 break
         self.settled()
         if pending:
@@ -136,19 +149,21 @@ class Recorder:
                 slot.marked = True
 
     def _tell(self, batch: Sequence[Settlement], refused: Sequence[int]) -> None:
-        # a mark that was refused only crossed the end of its task: the end is what counts
-        lost = {one.id for one in batch if not one.keep}.intersection(refused)
-        if lost:
-            self.refused += len(lost)
-            some = ", ".join(map(str, sorted(lost)[:10]))
-            log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(lost), some)
-        unwritten = set(refused)
-        for settlement in batch:
-            if settlement.id not in unwritten:
-                self._events.settled(settlement)
+        if refused:
+            # a mark that was refused only crossed the end of its task: the end is what counts
+            lost = {one.id for one in batch if not one.keep}.intersection(refused)
+            if lost:
+                self.refused += len(lost)
+                some = ", ".join(map(str, sorted(lost)[:10]))
+                log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(lost), some)
+            unwritten = set(refused)
+            batch = [one for one in batch if one.id not in unwritten]
+        self._events.settled(batch)
 
 
-def _without_marks_of_ended(taken: Sequence[Settlement]) -> list[Settlement]:
+def _without_marks_of_ended(taken: list[Settlement]) -> list[Settlement]:
     """Drop "it runs" where the end of the same attempt is in the batch: the end says all of it, and comes last."""
+    if not any([one.keep for one in taken]):  # noqa: C419  # a list: nearly always all of them are looked at
+        return taken
     ended = {(one.id, one.token) for one in taken if not one.keep}
     return [one for one in taken if not one.keep or (one.id, one.token) not in ended]

@@ -48,7 +48,7 @@ def succeeded(
     """The body returned. `reason` and `error` say why there is no result, if it could not be kept."""
     return Settlement(
         held.id, held.token, _SUCCEEDED, False, attempt, held.task.failures, None, reason, started_at, finished_at,
-        result, error, output, durable=_once(held),
+        result, error, output, False, held.options.delivery == "at-most-once",
     )  # fmt: skip
 
 

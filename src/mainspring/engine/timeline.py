@@ -17,9 +17,9 @@ from mainspring.tasks.options import TaskOptions
 class Held:
     """A reservation in memory, with what is needed to start it without looking anything up."""
 
-    __slots__ = ("gone", "id", "lane", "options", "order", "queue", "run_at", "task", "token")
+    __slots__ = ("ahead", "gone", "id", "lane", "options", "order", "queue", "run_at", "task", "token")
 
-    def __init__(self, task: Reservation, token: int, lane: Lane, options: TaskOptions) -> None:
+    def __init__(self, task: Reservation, token: int, lane: Lane, options: TaskOptions, *, ahead: bool = True) -> None:
         self.id = task.id
         self.run_at = task.run_at
         self.token = token
@@ -27,6 +27,7 @@ class Held:
         self.lane = lane
         self.queue = lane.queue
         self.options = options
+        self.ahead = ahead  # reserved before its instant
         self.gone = False  # withdrawn: a stale entry must not be taken for a later reservation of the same task
         # the order among what is due: higher priority first, then the earlier instant, then the order of adding
         self.order = (-lane.priority, task.run_at, task.id)

@@ -133,10 +133,14 @@ class ThreadTurns:
         """See `Turns`."""
         with self._lock:
             self._ending = True
+            threads = list(self._threads)
             self._told.notify_all()
             if self._watching and self._sleeper is not None:
                 self._sleeper.wake()
             self._told.wait_for(lambda: len(self._threads) == self._bodies)
+            ended = [thread for thread in threads if thread not in self._threads]
+        for thread in ended:
+            thread.join()
         if self._sleeper is not None:
             self._sleeper.close()
             self._sleeper = None

@@ -183,6 +183,12 @@ UPDATE task SET state = s.code, holder = iif(s.keep, task.holder, NULL), token =
   finished_at = iif(s.code, s.finished_at, NULL), result = iif(s.code, s.result, NULL),
   error = iif(s.code, s.error, NULL)
 FROM s WHERE {_APPLIES}"""
+# Nearly all that ends: it ran and came to a good end. Three times as fast, for what is not named is not looked at.
+SETTLE_PLAIN = """
+WITH s (id, token, attempt, started_at, finished_at, result) AS (VALUES {rows})
+UPDATE task SET state = 2, holder = NULL, token = NULL, attempt = s.attempt, started_at = s.started_at,
+  finished_at = s.finished_at, result = s.result, reason = NULL, error = NULL
+FROM s WHERE task.id = s.id AND task.token = s.token"""
 APPLICABLE = f"""
 WITH s (id, token, code) AS (VALUES {{rows}})
 SELECT json_group_array(s.id) FROM s CROSS JOIN task ON {_APPLIES}"""

@@ -19,6 +19,7 @@ from mainspring.when.shown import shown
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_decode_call = msgspec.json.Decoder(tuple[tuple[object, ...], dict[str, object]]).decode
 
 
 def encode_call(args: Sequence[object], kwargs: Mapping[str, object], plan: CallPlan | None = None) -> str | None:
@@ -47,10 +48,10 @@ def decode_call(text: str | None, plan: CallPlan | None = None) -> tuple[tuple[o
         return (), {}
     positional, named = _call(text)
     if '"$' in text:
-        positional = [from_json(value) for value in positional]
+        positional = tuple([from_json(value) for value in positional])
         named = {key: from_json(value) for key, value in named.items()}
     if plan is None or plan.plain:
-        return tuple(positional), named
+        return positional, named
     args = tuple(_bring_back(value, plan.slot(index)) for index, value in enumerate(positional))
     return args, {key: _bring_back(value, plan.slot(key)) for key, value in named.items()}
 
@@ -222,11 +223,12 @@ def _too_large(takes: str, size: str = f"more than {MAX_BYTES:,}") -> InvalidArg
     )
 
 
-def _call(text: str) -> tuple[list[object], dict[str, object]]:
-    match _parse(text):
-        case [list(positional), dict(named)]:
-            return positional, named
-    raise InvalidArguments(f"the stored arguments are not [args, kwargs]: {shown(text)}")
+def _call(text: str) -> tuple[tuple[object, ...], dict[str, object]]:
+    try:
+        return _decode_call(text)
+    except (msgspec.DecodeError, RecursionError):
+        _parse(text)  # says what is wrong when it is no JSON at all
+        raise InvalidArguments(f"the stored arguments are not [args, kwargs]: {shown(text)}") from None
 
 
 def _parse(text: str) -> object:

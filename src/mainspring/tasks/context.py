@@ -4,29 +4,38 @@ import logging
 from contextvars import ContextVar
 from datetime import datetime
 
+import msgspec
+
 from mainspring.errors import OutsideTask
 
 
-class TaskContext:
+class TaskContext(msgspec.Struct):
     """The attempt that is running here. Read it with `mainspring.context()`.
 
     `fence` is an integer that grows with every reservation of the store: store it beside your own writes and refuse
     smaller ones, and a worker that was taken for dead cannot overwrite its successor.
     """
 
-    __slots__ = ("_beats", "_deadline_us", "_run_at_us", "attempt", "fence", "name", "stop", "task_id")
+    # One is made for every attempt, and few bodies ask: the words are made when they are asked for.
+    _task: int
+    _label: str | None
+    _work: str
+    attempt: int
+    fence: int
+    _run_at_us: int | None = None
+    _deadline_us: int | None = None
+    stop: bool = False  # set by whoever asks this attempt to stop
+    _beats: int = 0
 
-    def __init__(
-        self, *, task_id: str, name: str, attempt: int, fence: int, run_at: int | None, deadline: int | None = None
-    ) -> None:
-        self.task_id = task_id
-        self.name = name
-        self.attempt = attempt
-        self.fence = fence
-        self.stop = False  # set by whoever asks this attempt to stop
-        self._run_at_us = run_at
-        self._deadline_us = deadline
-        self._beats = 0
+    @property
+    def task_id(self) -> str:
+        """The task's id; empty for a listener."""
+        return str(self._task) if self._task else ""
+
+    @property
+    def name(self) -> str:
+        """The label, or else the function's own bare name."""
+        return self._label or self._work.rpartition(":")[2]
 
     @property
     def run_at(self) -> datetime | None:

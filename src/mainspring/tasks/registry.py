@@ -8,12 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 
 from mainspring.errors import InvalidValue
+from mainspring.tasks.callplan import CallPlan, plan_of
 from mainspring.tasks.names import main_file, name_of, real_module
 from mainspring.tasks.options import DEFAULT, TaskOptions
 
@@ -27,7 +29,7 @@ _CO_ANY_GENERATOR = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR
 _LONGEST_NAME = 500
 
 
-class Registered(msgspec.Struct, frozen=True, kw_only=True):
+class Registered(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A function under its name, with what its tasks get unless they say otherwise. Durations in microseconds."""
 
     name: str
@@ -38,6 +40,11 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     expires: int | None = None  # after `run_at`
     label: str | None = None
+
+    @cached_property
+    def plan(self) -> CallPlan:
+        """How its calls are checked, kept and shown."""
+        return plan_of(self.function)
 
 
 class Registry:
