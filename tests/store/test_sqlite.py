@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from mainspring.errors import KeyInUse, NewerStore, NotAStore, StoreError, StoreNotFound
-from mainspring.store import sqlite_find
+from mainspring.store import sqlite_connection, sqlite_find
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.rows import Added, Filter, NewNode, NewTask, Settlement
 from mainspring.store.sqlite import SqliteStore
@@ -351,3 +351,40 @@ def test_the_log_stays_short(store, path):
         store.record([Settlement(t.id, held.token, SUCCEEDED, False, 1, 0, finished_at=T) for t in held.tasks])
     assert os.path.getsize(path) > 12_000_000
     assert os.path.getsize(f"{path}-wal") < 12_000_000
+
+
+def test_the_log_stays_short_also_when_it_is_never_copied_to_its_end(store, path, monkeypatch):
+    """As under a load that never pauses: each time something is written that cannot be copied yet."""
+    monkeypatch.setattr(sqlite_connection, "_LOG_LONG", 500)
+    copy = sqlite_connection.Connections._copy_log
+
+    def copy_all_but_the_last(connections, mode):
+        if mode != apsw.SQLITE_CHECKPOINT_PASSIVE:
+            return copy(connections, mode)
+        with closing(apsw.Connection(path)) as reader:
+            reader.execute("BEGIN; SELECT count(*) FROM task")
+            with connections.write(durable=False) as con:
+                con.execute("UPDATE meta SET value = value + 1")
+            return copy(connections, mode)
+
+    monkeypatch.setattr(sqlite_connection.Connections, "_copy_log", copy_all_but_the_last)
+    for _ in range(12):
+        store.add([task(2 * T, payload="x" * 2000) for _ in range(500)], T)
+        store._db.keep_log_short(100)
+    assert os.path.getsize(path) > 12_000_000
+    assert os.path.getsize(f"{path}-wal") < 6_000_000
+
+
+def test_a_reader_that_stays_holds_nobody_up_and_the_log_is_cut_afterwards(store, path, monkeypatch):
+    monkeypatch.setattr(sqlite_connection, "_LOG_LONG", 100)
+
+    def grow():
+        store.add([task(2 * T, payload="x" * 2000) for _ in range(500)], T)
+        store._db.keep_log_short(100)
+        return os.path.getsize(f"{path}-wal")
+
+    with closing(apsw.Connection(path)) as reader:
+        reader.execute("BEGIN; SELECT count(*) FROM task")
+        assert [grow() for _ in range(4)][-1] > 4_000_000
+    first = grow()
+    assert [grow() for _ in range(4)] == [first] * 4

@@ -20,6 +20,8 @@ from mainspring.store.sqlite_sql import Value
 BUSY_MS = 30_000
 _LOG_PAGES = 1_000  # 4 MB of log: then it is copied into the file
 _CACHE = -16_000  # KB for each connection, taken as needed: the upper levels of the indexes of some million tasks
+_LOG_LONG = 4_000  # pages of a log that is copied whole, while writers wait
+_KEEPER_BUSY_MS = 20  # and so long for whoever else writes or reads
 _LOG_KEPT = 16 * 1024 * 1024  # a log that had grown longer is cut to this when it starts afresh
 _CHECKED = 256 * 1024 * 1024  # a file up to this size is checked page by page after an I/O error
 
@@ -92,18 +94,32 @@ class Connections:
             return slot.con.execute(statement, values).get
 
     def keep_log_short(self, pages: int = _LOG_PAGES) -> None:
-        """Copy the log into the file when it has grown by `pages`; whoever else reads or writes is not held up."""
+        """Copy the log into the file when it has grown by `pages`; whoever else reads or writes is not held up.
+
+        Under a load that never pauses there is always a bit that is not copied yet, and only a log that is copied whole
+        starts afresh. So when it has become long, writers wait while the rest of it is copied.
+        """
         slot = self._keeping
         if 0 <= self._written - self._kept < pages or not slot.lock.acquire(blocking=False):
             return
         try:
-            with self._told():
-                if slot.con is None:
-                    slot.con = self._connect(_READ_WRITE)
-                self._kept = self._written
-                slot.con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            frames = self._copy_log(apsw.SQLITE_CHECKPOINT_PASSIVE)
         finally:
             slot.lock.release()
+        if frames > _LOG_LONG:
+            with self._writing.lock, slot.lock, suppress(StoreError):  # busy: the next time will do
+                self._copy_log(apsw.SQLITE_CHECKPOINT_RESTART)
+
+    def _copy_log(self, mode: int) -> int:
+        """For whoever has the lock of the keeping connection; how many pages the log has."""
+        slot = self._keeping
+        with self._told():
+            if slot.con is None:
+                slot.con = self._connect(_READ_WRITE)
+                slot.con.set_busy_timeout(_KEEPER_BUSY_MS)
+                slot.con.setlk_timeout(_KEEPER_BUSY_MS, 0)
+            self._kept = self._written
+            return slot.con.wal_checkpoint(mode=mode)[0]
 
     def close(self) -> None:
         """Let go of the file. The last one out leaves it without a log. Closing twice is fine."""
