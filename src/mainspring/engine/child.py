@@ -57,6 +57,7 @@ class Child:
         self.index = index
         self.ready = False
         self.killed = False  # by us
+        self._gone = False  # its end was seen
         self._journal = Journal(journal, part=(index, count))
         self._frames = Frames()
         self._payload: Payload | None = None
@@ -82,7 +83,12 @@ class Child:
 
     # ── tasks ──────────────────────────────────────────────────────────────────────────────────────────────
     def feed(self, message: bytes) -> bool:
-        """Give it a task (see `encode_feed`). False when no more fits, or when it is dead."""
+        """Give it a task (see `encode_feed`). False when no more fits, or when its end was seen.
+
+        What was given to a child that is dead already can be taken back like all that is unread.
+        """
+        if self._gone:
+            return False
         try:
             self._feed.send(message, _NOW)
         except OSError:
@@ -122,6 +128,7 @@ class Child:
             except OSError:
                 data = b""
             if not data:
+                self._gone = True
                 if answers:
                     break  # the next call finds the same end
                 return None
@@ -175,7 +182,7 @@ class Child:
     def kill(self) -> None:
         """End it and its group, now. From any thread."""
         if self._process.returncode is None:
-            self.killed = True
+            self.killed = self._gone = True
             _kill_group(self.pid)
 
     def ended(self, timeout: float = 0) -> str | None:
@@ -191,6 +198,7 @@ class Child:
             return None
         if code is None:
             return None
+        self._gone = True
         if code:
             _kill_group(self.pid)
         return _words(code, killed=self.killed)
