@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         NotAStore,
         NotFound,
         OutsideTask,
+        QueueFull,
         ResultLost,
         StoreError,
         StoreNotFound,
@@ -57,7 +58,7 @@ _HOMES = {
     "mainspring.app": ("Daemon",),
     "mainspring.errors": (
         "InvalidArguments", "InvalidValue", "KeyInUse", "MainspringError", "Misuse", "NameInUse", "NewerStore",
-        "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "ResultLost", "StoreError", "StoreNotFound",
+        "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "StoreError", "StoreNotFound",
         "TaskCancelled", "TaskFailed", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout",
     ),
     "mainspring.functions": ("TaskFunction",),
@@ -74,7 +75,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
-    "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "ResultLost", "Retry",
+    "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "Retry",
     "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
     "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",
     "add_task", "context", "get_daemon", "stopping",

@@ -1,14 +1,15 @@
 """The verbs for coroutines. They never block the loop: the store works on another thread, and waiting takes none."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, Unpack
 from weakref import WeakKeyDictionary
 
-from mainspring.adding import Duration, Item
+from mainspring.adding import Duration, Item, Moment, Said, Spec, Work, options_of
 from mainspring.app import Daemon
 from mainspring.client import Client
 from mainspring.errors import WaitTimeout
+from mainspring.items import specs_of
 from mainspring.steering import Steering
 from mainspring.task import Task
 from mainspring.tasks.state import State
@@ -52,14 +53,36 @@ class Aio:
         self._lookouts: WeakKeyDictionary[AbstractEventLoop, Lookout] = WeakKeyDictionary()
 
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
-    add_new = _awaited(Client.add_new)
-    add_task = _awaited(Client.add_task)
-    add_schedule = _awaited(Client.add_schedule)
-    add_listener = _awaited(Client.add_listener)
+    async def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
+        """See `Client.add_new`; who waits for room takes no thread."""
+        bound = self._client.bound
+        if bound is None or self._client.by_hand:
+            return await _away(self._client.add_new, specs)
+        from mainspring import bound_aio
+
+        new, now = await _away(self._client.build, specs)
+        return await bound_aio.add(bound, self._client.store, new, now)
+
+    async def add_task(
+        self,
+        work: Work,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        *,
+        at: Moment | None = None,
+        after: Duration | None = None,
+        **said: Unpack[Said],
+    ) -> Task[object]:
+        """See `Client.add_task`."""
+        spec = Spec(work=work, args=args, kwargs=kwargs, at=at, after=after, options=options_of(said))
+        return (await self.add_new([spec]))[0]
 
     async def add_tasks(self, items: Iterable[Item]) -> list[Task[object]]:
         """See `Client.add_tasks`; `items` are drawn here, on the loop."""
-        return await _away(self._client.add_tasks, list(items))
+        return await self.add_new(await _away(specs_of, list(items)))
+
+    add_schedule = _awaited(Client.add_schedule)
+    add_listener = _awaited(Client.add_listener)
 
     def batch(self) -> "Batch":
         """See `Client.batch`; here it is `async with daemon.aio.batch() as batch:`."""

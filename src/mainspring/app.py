@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Never, ParamSpec, Self, TypeVar
 
 from mainspring.adding import Adder, Duration
+from mainspring.bound import bound_of
 from mainspring.declaring import Declaring
 from mainspring.engine.events import Events, Observer
 from mainspring.errors import InvalidArguments, Misuse
@@ -51,6 +52,9 @@ class Daemon(Declaring):
         pool: str | None = None,
         listener_workers: int | None = None,
         queues: Mapping[str, int | None] | Iterable[str] | None = None,
+        max_pending: int | None = None,
+        when_full: str | None = None,
+        full_timeout: Duration | None = None,
         retention: Duration | None = None,
         grace: Duration | None = None,
         tz: str | tzinfo | None = None,
@@ -66,19 +70,12 @@ class Daemon(Declaring):
         self.settings: Settings = load_settings(
             {
                 "store": "memory:" if store is None and inline else store,
-                "workers": workers,
-                "pool": pool,
-                "listener_workers": listener_workers,
-                "queues": queues,
-                "retention": retention,
-                "grace": grace,
-                "tz": tz,
-                "name": name,
-                "allow": allow,
-                "programs": programs,
+                "workers": workers, "pool": pool, "listener_workers": listener_workers,
+                "queues": queues, "max_pending": max_pending, "when_full": when_full, "full_timeout": full_timeout,
+                "retention": retention, "grace": grace, "tz": tz, "name": name, "allow": allow, "programs": programs,
                 "clock": clock,
             }
-        )
+        )  # fmt: skip
         settings = self.settings
         registry = Registry(os.getcwd(), settings.allow)
         super().__init__(
@@ -88,6 +85,7 @@ class Daemon(Declaring):
             clock=clock or SystemClock(),
             adder=Adder(registry, settings.tz),
         )
+        self.bound = bound_of(self, settings)
         self.events = Events()
         self._life = threading.RLock()
         self._engine: Engine | None = None
@@ -289,6 +287,8 @@ class Daemon(Declaring):
         self._engine = None
         self._ending = None
         self._driver = None
+        if self.bound is not None:
+            self.bound.after_fork_in_child()
 
 
 _daemons: "weakref.WeakSet[Daemon]" = weakref.WeakSet()

@@ -9,6 +9,7 @@ from mainspring.adding import Duration, Item, Moment, Options, Said, Spec, Work,
 from mainspring.errors import InvalidArguments, KeyHeld, StoreError, TooLate
 from mainspring.items import specs_of
 from mainspring.steering import Steering
+from mainspring.store.rows import Bound as StoreBound
 from mainspring.store.rows import Filter, NewTask, Release, Standing, TaskRow
 from mainspring.task import Task
 from mainspring.tasks.names import bare_name
@@ -18,6 +19,7 @@ from mainspring.when.durations import parse_duration
 if TYPE_CHECKING:
     from mainspring.aio import Aio
     from mainspring.batch import Batch
+    from mainspring.bound import Bound
     from mainspring.standing import Listener, Schedule
     from mainspring.status import Status
     from mainspring.when.triggers import Trigger
@@ -29,6 +31,7 @@ class Client(Steering):
     """Adds, looks and steers."""
 
     _aio: "Aio | None" = None
+    bound: "Bound | None" = None  # of the queue, for what this client adds
 
     @property
     def aio(self) -> "Aio":
@@ -146,12 +149,21 @@ class Client(Steering):
 
     def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
         """Add what was specified: all in one durable commit, or none."""
+        new, now = self.build(specs)
+        return self.put(new, now) if self.bound is None else self.bound.add(new, now)
+
+    def build(self, specs: Sequence[Spec]) -> tuple[list[NewTask], int]:
+        """The rows to be added, checked; and the instant (µs) from which they count."""
         now = self.clock.now()
         new = [self._adder.build(spec, now) for spec in specs]
         self.before_adding()
+        return new, now
+
+    def put(self, new: Sequence[NewTask], now: int, bound: StoreBound | None = None) -> list[Task[object]]:
+        """Write the rows, all or none; `QueueFull` when there is no room for them."""
         for _ in range(_REPLACE_TRIES):
             try:
-                added = self.store.add(new, now)
+                added = self.store.add(new, now) if bound is None else self.store.add(new, now, bound)
             except KeyHeld as held:
                 self._release(held, new)
                 continue

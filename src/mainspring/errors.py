@@ -4,6 +4,8 @@ All are subclasses of `MainspringError` and of the built-in exception that fits,
 nothing of Mainspring can still catch them sensibly.
 """
 
+import queue
+
 
 class MainspringError(Exception):
     """The root of all errors that Mainspring raises on purpose."""
@@ -38,6 +40,27 @@ class KeyInUse(MainspringError):
 
     def __reduce__(self) -> tuple[type["KeyInUse"], tuple[str, str]]:
         return KeyInUse, (self.key, self.task_id)
+
+
+class QueueFull(MainspringError, queue.Full):
+    """There is no room for what was to be added: nothing was. `pending`: how many tasks are due and wait, counted no
+    further than `max_pending`; `adding`: how many more would be due; `why`: what kept this call from waiting for room.
+    """
+
+    def __init__(self, pending: int, max_pending: int, adding: int, why: str = "") -> None:
+        many = f"{pending:,} tasks" if pending < max_pending else f"{max_pending:,} tasks or more"
+        super().__init__(
+            f"{many} are due and wait, {adding:,} more would be due, and max_pending is {max_pending:,}: nothing was "
+            f"added{f' ({why})' if why else ''}; add workers or start a daemon (`mainspring status` shows them), raise "
+            f"max_pending, or come again later"
+        )
+        self.pending = pending
+        self.max_pending = max_pending
+        self.adding = adding
+        self.why = why
+
+    def __reduce__(self) -> tuple[type["QueueFull"], tuple[int, int, int, str]]:
+        return QueueFull, (self.pending, self.max_pending, self.adding, self.why)
 
 
 class NameInUse(InvalidValue):

@@ -16,6 +16,7 @@ from mainspring.when.durations import parse_duration
 from mainspring.when.instants import load_zone
 
 Pool = Literal["threads"]
+WhenFull = Literal["block", "refuse"]
 
 DEFAULT_STORE = "mainspring.db"
 STORE_FORMS = "a path ('shop.db'), 'sqlite:///absolute/path.db', 'sqlite:relative.db' or 'memory:'"
@@ -30,7 +31,7 @@ _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no",
 def from_text(key: str, text: str) -> object:
     """The value that a variable's text stands for, as a settings file would have it; what is unclear stays text."""
     match key:
-        case "workers" | "listener_workers" if _NUMBER.fullmatch(text):
+        case "workers" | "listener_workers" | "max_pending" if _NUMBER.fullmatch(text):
             return int(text)
         case "programs" if text.strip().lower() in _TRUE | _FALSE:
             return text.strip().lower() in _TRUE
@@ -149,6 +150,21 @@ def _queue_entry(item: object) -> tuple[object, object]:
         return item, None
     queue, _, limit = item.partition("=")
     return queue.strip(), int(limit) if _NUMBER.fullmatch(limit) else limit
+
+
+def max_pending(value: object, _directory: str) -> int:
+    """How many tasks may be due and wait."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidValue(f"expected a whole number from 1: how many tasks may be due and wait, got {value!r}")
+    return value
+
+
+def when_full(value: object, _directory: str) -> WhenFull:
+    """What becomes of adding to a full queue."""
+    match value:
+        case "block" | "refuse":
+            return value
+    raise InvalidValue(f"expected 'block' (wait for room) or 'refuse' (QueueFull), got {value!r}")
 
 
 def duration(value: object, _directory: str) -> int:

@@ -29,7 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a daemon goes by. Durations are microseconds; paths are absolute; `origins` says where each value is from.
 
     `queues`: those served, each with its limit (None: no own limit); None: all. `programs`: None leaves it to the
-    store (a file that only its owner can write: yes). `name`: None is the module that made the daemon.
+    store (a file that only its owner can write: yes). `name`: None is the module that made the daemon. `max_pending`
+    None: no bound; `full_timeout` None: adding waits as long as it takes.
     """
 
     store: str
@@ -37,6 +38,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool: values.Pool
     listener_workers: int
     queues: dict[str, int | None] | None
+    max_pending: int | None
+    when_full: values.WhenFull
+    full_timeout: int | None
     retention: int
     grace: int
     tz: tzinfo | None
@@ -103,6 +107,9 @@ def _chosen(chooser: "_Chooser", directory: str) -> Settings:
         pool=take("pool", values.pool, "threads"),
         listener_workers=take("listener_workers", values.workers(0), 4),
         queues=take("queues", values.queues, None),
+        max_pending=take("max_pending", values.max_pending, None),
+        when_full=take("when_full", values.when_full, "block"),
+        full_timeout=take("full_timeout", values.duration, None),
         retention=take("retention", values.duration, parse_duration("7d")),
         grace=take("grace", values.duration, parse_duration("20s")),
         tz=take("tz", values.zone, None),

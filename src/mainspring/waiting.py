@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Waits of people are real time, whatever clock the tasks go by.
-_monotonic = SystemClock().monotonic
+monotonic = SystemClock().monotonic
 
 # A hint may be lost (a full buffer, a killed sender): look again at least this often.
 SAFETY_US = 60_000_000
@@ -46,14 +46,14 @@ class Waiting:
 
     def until(self, look: Callable[[], T | None], timeout: int | None, every: int = SAFETY_US) -> T | None:
         """What `look` finds, as soon as the store's news make it worth looking; None when the time is over."""
-        end = None if timeout is None else _monotonic() + timeout
+        end = None if timeout is None else monotonic() + timeout
         watch = self._client.store.watch()
         try:
             while True:
                 found = look()
                 if found is not None:
                     return found
-                left = every if end is None else min(every, end - _monotonic())
+                left = every if end is None else min(every, end - monotonic())
                 if left <= 0:
                     return None
                 _readable(watch.fileno(), left)

@@ -8,7 +8,7 @@ from test_stores import MemoryHarness
 
 from mainspring.store import memory_rules
 from mainspring.store.memory import MemoryStore
-from mainspring.store.rows import Reserved, Verdict
+from mainspring.store.rows import Bound, Reserved, Verdict
 from mainspring.testing.conformance import CASES, name_of, run, trial
 
 
@@ -33,6 +33,26 @@ def forgets_half(original, tasks, now):
 @broken("add")
 def ignores_conflicts(original, tasks, now):
     return original([msgspec.structs.replace(task, key=None) for task in tasks], now)
+
+
+@broken("add")
+def ignores_the_bound(original, tasks, now, bound=None):
+    return original(tasks, now)
+
+
+@broken("add")
+def bounds_what_is_for_later(original, tasks, now, bound=None):
+    return original(tasks, max([now, *(task.run_at for task in tasks)]), bound)
+
+
+@broken("add")
+def goes_by_the_callers_time(original, tasks, now, bound=None):
+    return original(tasks, now, bound and Bound(bound.most, lambda: now))
+
+
+@broken("pending")
+def counts_on(original, now, limit):
+    return original(now, 1_000)
 
 
 @broken("reserve")
@@ -122,6 +142,11 @@ def tells_nobody(original, news):
 BROKEN = [
     (forgets_half, "adding.the_answer_is_in_the_order_given"),
     (ignores_conflicts, "adding.a_key_in_use_is_an_error"),
+    (ignores_the_bound, "bounding.a_full_queue_refuses"),
+    (ignores_the_bound, "bounding.many_adders_never_pass_the_bound"),
+    (bounds_what_is_for_later, "bounding.what_is_for_later_needs_no_room"),
+    (goes_by_the_callers_time, "bounding.the_time_is_that_of_the_turn"),
+    (counts_on, "bounding.the_count_stops_at_its_limit"),
     (ignores_after, "reserving.only_between_the_bounds"),
     (ignores_limit, "reserving.at_most_limit_and_the_first_of_all"),
     (in_order_of_ids, "reserving.in_order_of_priority_instant_and_adding"),

@@ -40,6 +40,9 @@ def test_the_defaults(load, tmp_path):
         pool="threads",
         listener_workers=4,
         queues=None,
+        max_pending=None,
+        when_full="block",
+        full_timeout=None,
         retention=7 * 86_400 * SECOND,
         grace=20 * SECOND,
         tz=None,
@@ -83,6 +86,9 @@ def test_every_key_from_the_environment(load, tmp_path):
             "MAINSPRING_POOL": "threads",
             "MAINSPRING_LISTENER_WORKERS": "0",
             "MAINSPRING_QUEUES": "mail=2, web",
+            "MAINSPRING_MAX_PENDING": "1000",
+            "MAINSPRING_WHEN_FULL": "refuse",
+            "MAINSPRING_FULL_TIMEOUT": "30s",
             "MAINSPRING_RETENTION": "1d",
             "MAINSPRING_GRACE": "1.5",
             "MAINSPRING_TZ": "Asia/Shanghai",
@@ -102,6 +108,9 @@ def test_every_key_from_the_environment(load, tmp_path):
         pool="threads",
         listener_workers=0,
         queues={"mail": 2, "web": None},
+        max_pending=1000,
+        when_full="refuse",
+        full_timeout=30 * SECOND,
         retention=86_400 * SECOND,
         grace=1_500_000,
         tz=ZoneInfo("Asia/Shanghai"),
@@ -144,6 +153,12 @@ def test_typed_arguments(load):
         ("workers", 1.5, "from 1 to"),
         ("workers", 10**6, "from 1 to"),
         ("listener_workers", -1, "from 0 to"),
+        ("max_pending", 0, "from 1: how many tasks"),
+        ("max_pending", "many", "from 1: how many tasks"),
+        ("max_pending", True, "from 1: how many tasks"),
+        ("when_full", "drop", "expected 'block'"),
+        ("when_full", True, "expected 'block'"),
+        ("full_timeout", "soon", "duration"),
         ("pool", "processes", "this version runs tasks on threads"),
         ("pool", object(), "this version runs tasks on threads"),
         ("queues", {"mail": 0}, "from 1"),
@@ -190,8 +205,8 @@ def test_an_unknown_key_suggests_the_right_one(load, tmp_path):
         load({"MAINSPRING_workers": "3"})
     with pytest.raises(InvalidValue, match=r"argument retentoin=: .*did you mean 'retention'"):
         load(retentoin="7d")
-    with pytest.raises(InvalidValue, match=r"flag --max-pending: .*no setting 'max_pending'"):
-        load(flags={"max_pending": 3})
+    with pytest.raises(InvalidValue, match=r"flag --most-pending: .*did you mean 'max_pending'"):
+        load(flags={"most_pending": 3})
     path = toml(tmp_path, "listener-workers = 3")
     with pytest.raises(InvalidValue, match=f"listener-workers in {path}: .*did you mean 'listener_workers'"):
         load()

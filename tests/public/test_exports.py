@@ -10,7 +10,7 @@ import mainspring.testing
 
 NAMES = {
     "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
-    "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "ResultLost", "Retry",
+    "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "Retry",
     "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
     "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",
     "add_task", "context", "get_daemon", "stopping",

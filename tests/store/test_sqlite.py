@@ -276,6 +276,7 @@ HOT = {
     "any_due": (sql.ANY_DUE, 3),
     "pick": (sql.PICK, 4),
     "hold": (sql.HOLD, 3),
+    "pending": (sql.PENDING, 2),
     "steered": (sql.STEERED, 1),
     "cancel": (sql.CANCEL, 3),
     "key": (sql.KEY_OWNER, 1),

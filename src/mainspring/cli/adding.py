@@ -85,7 +85,7 @@ def _add(
 ) -> int:
     work, args, kwargs = chosen_work(session, given, words, "" if after is None else f"{after} ")
     zone = session.zone(given.tz)
-    client = session.adding_client
+    client = session.bounded_client(given.wait)
     now = client.clock.now()
     task = client.add_task(work, args, kwargs, at=at, after=after, **chosen_options(given, now, zone))
     shown = shown_task(task.row, client.registry)

@@ -16,6 +16,7 @@ from mainspring.errors import (
     NameInUse,
     NotAStore,
     NotFound,
+    QueueFull,
     StoreNotFound,
     TaskNotFound,
     TooLate,
@@ -26,7 +27,7 @@ FAILED, USAGE, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 3, 4, 130
 _CODES: tuple[tuple[type[MainspringError] | tuple[type[MainspringError], ...], int], ...] = (
     (NotAStore, FAILED),
     ((TaskNotFound, NotFound, StoreNotFound), NOT_FOUND),
-    ((KeyInUse, NameInUse, TooLate), CONFLICT),
+    ((KeyInUse, NameInUse, QueueFull, TooLate), CONFLICT),
     ((InvalidValue, InvalidArguments, Misuse), USAGE),
 )
 
@@ -67,7 +68,8 @@ def report(error: Exception, args: Sequence[str] | None) -> int:
         )
         return CONFLICT
     if isinstance(error, MainspringError):
-        say(f"error: {error}")
+        hint = "; --wait DURATION waits for room" if isinstance(error, QueueFull) and not error.why else ""
+        say(f"error: {error}{hint}")
         return code_of(error)
     if isinstance(error, OSError):
         say(f"error: {error}")

@@ -23,7 +23,7 @@ from mainspring.when.durations import format_duration, parse_duration
 )
 @click.argument("duration", metavar="DURATION -- PROGRAM [ARG ...]")
 @click.argument("words", nargs=-1, metavar="")
-@given_options("key", "on_conflict", "expires")
+@given_options("key", "on_conflict", "expires", "wait")
 def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: object) -> int:
     """Add a schedule: a task at whole multiples of DURATION since 1970-01-01T00:00Z. --name is the schedule's."""
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
@@ -56,7 +56,9 @@ def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: 
 @click.argument("words", nargs=-1, metavar="-- PROGRAM [ARG ...]")
 @click.option("--pause", metavar="DURATION", default="10ms", show_default=True, help="Between two turns.")
 @click.option("--everywhere", is_flag=True, help="In every daemon of the store, not in one.")
-@given_options("key", "on_conflict", "expires", "kwargs", "queue", "priority", "timeout", "retries", "delivery", "tz")
+@given_options(
+    "key", "on_conflict", "expires", "kwargs", "queue", "priority", "timeout", "retries", "delivery", "wait", "tz"
+)
 def listen_verb(session: Session, words: tuple[str, ...], pause: str, everywhere: bool, **said: object) -> int:
     """Add a listener: a program or function that runs again and again, for ever, started anew when it fails."""
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare

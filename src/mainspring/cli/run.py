@@ -12,7 +12,7 @@ from mainspring.settings import load_settings, set_flags
 if TYPE_CHECKING:
     from mainspring.app import Daemon
 
-_FLAGS = ("workers", "listener_workers", "pool", "queues", "grace")
+_FLAGS = ("workers", "listener_workers", "pool", "max_pending", "when_full", "full_timeout", "grace")
 
 
 @verb(
@@ -29,6 +29,9 @@ _FLAGS = ("workers", "listener_workers", "pool", "queues", "grace")
 @click.option("--listener-workers", metavar="N", help="Workers for listeners (default: 4).")
 @click.option("--pool", metavar="threads|processes", help="What tasks run on; this version has threads.")
 @click.option("--queues", multiple=True, metavar="NAME[=N],...", help="Serve only these, N of each at once.")
+@click.option("--max-pending", metavar="N", help="How many tasks may be due and wait (default: any number).")
+@click.option("--when-full", metavar="block|refuse", help="What adding to a full queue does (default: block).")
+@click.option("--full-timeout", metavar="DURATION", help="How long it waits for room (default: no end).")
 @click.option("--grace", metavar="DURATION", help="How long running tasks may take to end at a stop (default: 20s).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default=None, help="How events are written.")
 @click.option(

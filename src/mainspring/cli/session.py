@@ -119,6 +119,20 @@ class Session:
             self._client.close()
             self._client = None
 
+    def bounded_client(self, wait: str | None) -> "Client":
+        """`adding_client`, for adding tasks: to a full queue it refuses, or waits for room as long as `wait` says.
+
+        The setting `when_full` is for programs: a command that hangs without having been asked to is a surprise.
+        """
+        from mainspring.bound import Bound
+        from mainspring.when.durations import parse_duration
+
+        timeout = None if wait is None else parse_duration(wait)
+        client, most = self.adding_client, self._place()[0].max_pending
+        if most is not None:
+            client.bound = Bound(client, most, waits=timeout is not None, timeout=timeout)
+        return client
+
     # ── times ──────────────────────────────────────────────────────────────────────────────────────────────
     def zone(self, tz: str | None = None) -> tzinfo:
         """Where wall times are read and shown: --tz, the setting `tz`, or the zone of this machine."""

@@ -58,6 +58,7 @@ class Given(msgspec.Struct, kw_only=True):
     delivery: str | None = None
     cwd: str | None = None
     env: tuple[str, ...] = ()
+    wait: str | None = None
     tz: str | None = None
 
 
@@ -82,6 +83,7 @@ _OPTIONS: dict[str, Callable[[F], F]] = {
     "env": click.option(
         "--env", multiple=True, metavar="K=V", help="A variable of the program; K alone: as it is here."
     ),
+    "wait": click.option("--wait", metavar="DURATION", help="When the queue is full: how long to wait for room."),
     "tz": click.option("--tz", metavar="ZONE", help="The zone of wall times (default: the local one)."),
 }
 

@@ -12,7 +12,8 @@ from threading import RLock
 
 import msgspec
 
-from mainspring.errors import KeyHeld, KeyInUse, TooLate
+from mainspring.errors import KeyInUse
+from mainspring.store import memory_add
 from mainspring.store import memory_rules as rules
 from mainspring.store.memory_seat import MemorySeat
 from mainspring.store.memory_table import Table, Task
@@ -22,6 +23,7 @@ from mainspring.store.rows import (
     Added,
     Again,
     AttemptRow,
+    Bound,
     Cancel,
     Change,
     Demand,
@@ -63,53 +65,15 @@ class MemoryStore(Store):
         _stores.add(self)
 
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
-    def add(self, tasks: Sequence[NewTask], now: int) -> list[Added]:
+    def add(self, tasks: Sequence[NewTask], now: int, bound: Bound | None = None) -> list[Added]:
         with self._lock:
-            answer, news = self._add(tasks, now)
+            answer, news = memory_add.add(self._table, tasks, now, bound)
             self._tell(news)
             return answer
 
-    def _add(self, tasks: Sequence[NewTask], now: int) -> tuple[list[Added], list[str]]:
-        """Decide about every task before the first change is made: so it is all or none."""
-        table = self._table
-        answer: list[Added] = []
-        created: list[tuple[int, NewTask]] = []
-        replaced: list[int] = []
-        mine: dict[str, int] = {}  # the keys that this call has taken
-        for new in tasks:
-            if new.key is not None:
-                owner = mine.get(new.key) or (table.keys[new.key].id if new.key in table.keys else None)
-                if owner is not None and new.on_conflict == "keep":
-                    answer.append(Added(owner, created=False))
-                    continue
-                if owner is not None:
-                    self._check_replaceable(new, new.key, owner)
-                    replaced.append(owner)
-            id_ = table.last_id + len(created) + 1
-            created.append((id_, new))
-            answer.append(Added(id_))
-            if new.key is not None:
-                mine[new.key] = id_
-        there = [id_ for id_ in replaced if id_ in table.tasks]
-        self._replace(there, now)
-        table.insert(created, now)
-        self._replace([id_ for id_ in replaced if id_ not in there], now)
-        news = [f"due {min(new.run_at for _, new in created)}"] if created else []
-        return answer, news + ["done"] * bool(replaced)
-
-    def _check_replaceable(self, new: NewTask, key: str, owner: int) -> None:
-        if new.on_conflict == "error":
-            raise KeyInUse(key, str(owner))
-        task = self._table.tasks.get(owner)  # None: from this very call, so it waits and nobody holds it
-        if task is not None and task.state is State.RUNNING:
-            raise TooLate(f"the task {owner} with the key {key!r} is running; wait for it, or cancel it")
-        if task is not None and task.holder is not None:
-            raise KeyHeld(key, owner, task.holder)
-
-    def _replace(self, ids: Iterable[int], now: int) -> None:
-        for id_ in ids:
-            with self._table.changing(self._table.tasks[id_]) as task:
-                task.state, task.reason, task.finished_at = State.CANCELLED, "replaced", now
+    def pending(self, now: int, limit: int) -> int:
+        with self._lock:
+            return min(self._table.pending(now), limit)
 
     # ── the hot path ───────────────────────────────────────────────────────────────────────────────────────
     def lanes(self) -> list[Lane]:
@@ -142,7 +106,7 @@ class MemoryStore(Store):
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:  # noqa: ARG002
         with self._lock:
             refused: list[int] = []
-            done, output, freed = False, False, list[int]()
+            done, output, room, freed = False, False, False, list[int]()
             for settlement in settlements:
                 task = self._table.tasks.get(settlement.id)
                 state = STATES[settlement.code]
@@ -153,9 +117,10 @@ class MemoryStore(Store):
                     rules.settle(task, settlement, state)
                 done |= state in FINISHED
                 output |= settlement.output is not None
+                room |= settlement.keep
                 if task.free:
                     freed.append(task.run_at)
-            news = ["done"] * done + ["output"] * output
+            news = ["done"] * done + ["output"] * output + ["room"] * room
             self._tell([*news, f"due {min(freed)}"] if freed else news)
             return refused
 
@@ -339,7 +304,7 @@ class MemoryStore(Store):
             stored = self._standings.get(name)
             if stored is None or stored.version != standing.version:
                 return False
-            _, news = self._add(tasks, now)
+            _, news = memory_add.add(self._table, tasks, now, None)
             self._standings[name] = msgspec.structs.replace(standing, version=standing.version + 1)
             self._tell([*news, "standing"])
             return True

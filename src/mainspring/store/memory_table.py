@@ -177,6 +177,12 @@ class Table:
         """The earliest `run_at` of what is free in `lanes`."""
         return min((self._free[lane.id][0][0] for lane in lanes if self._free[lane.id]), default=None)
 
+    def pending(self, now: int) -> int:
+        """How many wait and are due at `now`, held or not."""
+        free = sum(bisect_left(entries, (now + 1, 0)) for entries in self._free.values())
+        held = (task for tasks in self.held.values() for task in tasks.values())
+        return free + sum(task.state is State.WAITING and task.run_at <= now for task in held)
+
     def take(self, lanes: Iterable[Lane], after: int, until: int, limit: int, *, holder: int, token: int) -> list[Task]:
         """Hold the first `limit` free tasks with `after < run_at <= until`, by priority, run_at and id."""
         found: list[tuple[int, int, int]] = []

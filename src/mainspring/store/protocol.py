@@ -13,6 +13,7 @@ from mainspring.store.journal import Journal
 from mainspring.store.rows import (
     Added,
     AttemptRow,
+    Bound,
     Change,
     Demand,
     Filter,
@@ -36,8 +37,8 @@ class Watch(Protocol):
     """News from a store. Readable (`fileno`) when there is some; bind, then look; drain, then look.
 
     News are short texts: `due <run_at>` (something may be due then: added, freed, rescheduled, resumed),
-    `done` (tasks finished, or changed state), `ask <node>` (a request for that node), `answer` (a request was
-    answered),
+    `done` (tasks finished, or changed state), `room` (held tasks started, or wait for a later instant), `ask <node>`
+    (a request for that node), `answer` (a request was answered),
     `standing` (a schedule or listener changed), `nodes` (a node joined or left), `output` (a program wrote).
     A hint only: news may come twice, late, or be folded; what counts is what the store then says.
     """
@@ -72,7 +73,7 @@ class Store(Protocol):
     url: str
 
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
-    def add(self, tasks: Sequence[NewTask], now: int) -> list[Added]:
+    def add(self, tasks: Sequence[NewTask], now: int, bound: Bound | None = None) -> list[Added]:
         """Add all or none, in one durable commit; the result is in the order of `tasks`. Ids are never used twice.
 
         A `key` in use by an unfinished task, by `on_conflict`: `error` raises `KeyInUse` and adds nothing; `keep`
@@ -81,7 +82,14 @@ class Store(Protocol):
         Two tasks with one key in the same call follow the same rules, first come first. Concurrent callers share
         commits;
         one caller's refusal never touches another's tasks.
+
+        With a `bound`, `QueueFull` is raised and nothing added when tasks that are due would become more, and more than
+        `bound.most` would then be due and wait (see `pending`). Counted in the same transaction, by the time that
+        `bound.clock` tells there: so it is exact, however many processes add and however long each waited for its turn.
         """
+
+    def pending(self, now: int, limit: int) -> int:
+        """How many tasks wait and are due at `now`, held or not; the counting stops at `limit`."""
 
     # ── the hot path ───────────────────────────────────────────────────────────────────────────────────────
     def lanes(self) -> list[Lane]:

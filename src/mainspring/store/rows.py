@@ -4,6 +4,7 @@ Instants are integer microseconds since 1970-01-01T00:00Z. `array_like` structs 
 whole batch enters or leaves SQLite as one bound text.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -35,6 +36,13 @@ class Added(msgspec.Struct, frozen=True):
 
     id: int
     created: bool = True
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """For `add`: at most `most` tasks may be due and wait, by what `clock` (µs) tells when it is this call's turn."""
+
+    most: int
+    clock: Callable[[], int]
 
 
 class Lane(msgspec.Struct, frozen=True, array_like=True):

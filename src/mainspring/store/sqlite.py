@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import msgspec
 
 from mainspring.errors import StoreError
-from mainspring.store import sqlite_find, sqlite_lateness, sqlite_nodes
+from mainspring.store import sqlite_find, sqlite_forks, sqlite_lateness, sqlite_nodes
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.histogram import SECOND
 from mainspring.store.rows import (
     Added,
     AttemptRow,
+    Bound,
     Change,
     Demand,
     Filter,
@@ -78,13 +79,16 @@ class SqliteStore:
         self._known: dict[tuple[str, int, str, str], Lane] = {}
         self._seats: dict[int, SqliteSeat] = {}
         self._watches: weakref.WeakSet[SocketWatch] = weakref.WeakSet()
-        _stores.add(self)
+        sqlite_forks.attend(self)
 
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
-    def add(self, tasks: Sequence[NewTask], now: int) -> list[Added]:
-        added = self._adder.add(Unit(tasks, now, self._lane_ids))
+    def add(self, tasks: Sequence[NewTask], now: int, bound: Bound | None = None) -> list[Added]:
+        added = self._adder.add(Unit(tasks, now, self._lane_ids, bound))
         self._db.keep_log_short(_LOG_PAGES)
         return added
+
+    def pending(self, now: int, limit: int) -> int:
+        return _int(self._db.look(sql.PENDING, (now, limit))) or 0
 
     def _lane_ids(self, names: set[tuple[str, int, str, str]]) -> dict[tuple[str, int, str, str], int]:
         """The lanes of these names, which are made when they are new. They stay for ever, so no lock is needed."""
@@ -373,27 +377,3 @@ def _text(value: object) -> str:
 def _int(value: object) -> int | None:
     assert value is None or isinstance(value, int)
     return value
-
-
-_stores: "weakref.WeakSet[SqliteStore]" = weakref.WeakSet()
-_forking: list[SqliteStore] = []  # strong references from just before a fork until just after it
-
-
-def _before_fork() -> None:
-    _forking[:] = sorted(_stores, key=id)
-    for store in _forking:
-        store.before_fork()
-
-
-def _after_fork(store_does: str) -> None:
-    for store in _forking:
-        getattr(store, store_does)()
-    _forking.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=lambda: _after_fork("after_fork"),
-        after_in_child=lambda: _after_fork("after_fork_in_child"),
-    )

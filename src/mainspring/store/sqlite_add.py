@@ -11,9 +11,10 @@ from threading import Lock
 import apsw
 import msgspec
 
-from mainspring.errors import KeyHeld, KeyInUse, MainspringError, StoreError, TooLate
-from mainspring.store.rows import Added, NewTask
+from mainspring.errors import KeyHeld, KeyInUse, MainspringError, QueueFull, StoreError, TooLate
+from mainspring.store.rows import Added, Bound, NewTask
 from mainspring.store.sqlite_connection import Connections
+from mainspring.store.sqlite_room import Room, due_by
 from mainspring.store.sqlite_sql import CANCEL, INSERT_ENDED, INSERT_TASKS, KEY_OWNERS, Value, write_rows
 from mainspring.tasks.state import CODES, State
 
@@ -29,12 +30,13 @@ _owners = msgspec.json.Decoder(list[tuple[str, int, int, int | None]])
 class Unit:
     """What one call of `add` wants, and later what came of it."""
 
-    def __init__(self, tasks: Sequence[NewTask], now: int, lane_ids: LaneIds) -> None:
+    def __init__(self, tasks: Sequence[NewTask], now: int, lane_ids: LaneIds, bound: Bound | None = None) -> None:
         """Everything that needs no write lock is done here; `lane_ids` makes those that are missing."""
         lanes = [(new.queue, new.priority, new.kind.value, new.work) for new in tasks]
         ids = lane_ids(set(lanes))
         self.tasks = tasks
         self.now = now
+        self.bound = bound
         self.keyed = any(new.key is not None for new in tasks)
         self.rows: list[tuple[Value, ...]] = [
             (ids[lane], new.run_at, now, new.name, new.options, new.payload, new.key, new.expires_at, new.schedule)
@@ -126,11 +128,10 @@ class Adder:
             unit.error = None
         with self._connections.write(durable=True) as con:
             plain = [unit for unit in units if not unit.keyed and unit.rows]
-            if plain:
-                id_ = insert_rows(con, [row for unit in plain for row in unit.rows])
-                for unit in plain:
-                    unit.added = [Added(id_ + place) for place in range(len(unit.rows))]
-                    id_ += len(unit.rows)
+            free = [unit for unit in plain if unit.bound is None]
+            insert_plain(con, free)
+            if len(free) < len(plain):
+                insert_plain(con, _with_room(con, [unit for unit in plain if unit.bound is not None]))
             for unit in units:
                 if unit.keyed:
                     try:
@@ -150,13 +151,32 @@ def _settle(units: Sequence[Unit], error: MainspringError | None = None) -> None
             unit.turn.release()
 
 
+def insert_plain(con: apsw.Connection, units: Sequence[Unit]) -> None:
+    """Insert units without keys, all in one go."""
+    if units:
+        id_ = insert_rows(con, [row for unit in units for row in unit.rows])
+        for unit in units:
+            unit.added = [Added(id_ + place) for place in range(len(unit.rows))]
+            id_ += len(unit.rows)
+
+
+def _with_room(con: apsw.Connection, units: Sequence[Unit]) -> list[Unit]:
+    """Those of the bounded units for which there is room, first come first served; the others get their refusal."""
+    room = Room(con, max(due_by(unit.now, unit.bound) for unit in units))
+    for unit in units:
+        try:
+            room.take(unit.bound, sum(new.run_at <= room.due_by for new in unit.tasks))
+        except QueueFull as refusal:
+            unit.error = refusal
+    return [unit for unit in units if unit.error is None]
+
+
 def insert_unit(con: apsw.Connection, unit: Unit) -> None:
     """Insert a unit within a transaction of the caller's; raises when a key refuses it."""
     if unit.keyed:
         insert_keyed(con, unit)
     elif unit.rows:
-        first = insert_rows(con, unit.rows)
-        unit.added = [Added(first + place) for place in range(len(unit.rows))]
+        insert_plain(con, [unit])
 
 
 def insert_rows(con: apsw.Connection, rows: Sequence[Sequence[Value]]) -> int:
@@ -166,7 +186,9 @@ def insert_rows(con: apsw.Connection, rows: Sequence[Sequence[Value]]) -> int:
 
 
 def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
-    """Insert tasks of which some have keys. Raises `KeyInUse`, `TooLate` or `KeyHeld` before anything is written."""
+    """Insert tasks of which some have keys. Raises `KeyInUse`, `TooLate`, `KeyHeld` or `QueueFull` before anything is
+    written.
+    """
     taken = _key_owners(con, unit)
     next_id = 1 + (con.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task'").get or 0)
     first = next_id
@@ -190,8 +212,14 @@ def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
         added.append(Added(next_id))
         next_id += 1
     there = [id_ for id_ in replaced if id_ < first]
+    gone = msgspec.json.encode(there).decode()
+    if unit.bound is not None:
+        room = Room(con, due_by(unit.now, unit.bound))
+        told = zip(unit.tasks, added, strict=True)
+        due = {one.id for new, one in told if one.created and new.run_at <= room.due_by}
+        room.take(unit.bound, len(due.difference(replaced)) - room.due_among(gone))
     if there:
-        con.execute(CANCEL, (msgspec.json.encode(there).decode(), *cancelled[1:]))
+        con.execute(CANCEL, (gone, *cancelled[1:]))
     write_rows(con, INSERT_ENDED, rows)
     unit.added, unit.replaced = added, bool(replaced)
 

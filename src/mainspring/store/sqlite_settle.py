@@ -119,13 +119,14 @@ def _applicable(con: apsw.Connection, settlements: Sequence[Settlement]) -> set[
 
 
 def _news(settlements: Iterable[Settlement]) -> list[str]:
-    done, output, freed = False, False, list[int]()
+    done, output, room, freed = False, False, False, list[int]()
     for s in settlements:
+        room |= s.keep
         done |= s.code >= _FINISHED
         output |= s.output is not None
         if s.code == 0 and not s.keep:
             freed.append(s.run_at or 0)
-    return ["done"] * done + ["output"] * output + [f"due {min(freed)}" for _ in freed[:1]]
+    return ["done"] * done + ["output"] * output + ["room"] * room + [f"due {min(freed)}" for _ in freed[:1]]
 
 
 def clear_node(

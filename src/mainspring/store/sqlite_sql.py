@@ -71,6 +71,8 @@ KEY_OWNERS = """
 SELECT json_group_array(json_array(t.key, t.id, t.state, t.holder))
 FROM json_each(?1) j CROSS JOIN task t ON t.key = j.value AND t.key IS NOT NULL AND t.state < 2"""
 
+DUE_AMONG = "SELECT count(*) FROM task WHERE id IN (SELECT value FROM json_each(?1)) AND run_at <= ?2"
+
 ASK = "INSERT INTO request (node, task, demand) VALUES (?, ?, ?)"
 REQUESTS = """
 SELECT json_group_array(json_array(id, task, demand) ORDER BY id) FROM request WHERE node = ? AND answer IS NULL"""
@@ -93,6 +95,13 @@ SELECT (SELECT coalesce(sum((SELECT count(*) FROM task WHERE lane = j.value AND 
         FROM (SELECT DISTINCT value FROM json_each(?1)) j)
      + (SELECT count(*) FROM task WHERE holder IS NOT NULL AND state = 0
         AND lane IN (SELECT value FROM json_each(?1)))"""
+
+PENDING = """
+SELECT count(*) FROM (
+  SELECT 1 FROM lane l CROSS JOIN task WHERE lane = l.id AND state = 0 AND holder IS NULL AND run_at <= ?1
+  UNION ALL
+  SELECT 1 FROM task WHERE holder IS NOT NULL AND state = 0 AND run_at <= ?1
+  LIMIT ?2)"""
 
 COUNTS = f"""
 SELECT json_array(

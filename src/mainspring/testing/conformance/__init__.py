@@ -6,8 +6,9 @@ Free of any test framework. Who writes a store writes a `Harness` for it and run
     def test_my_store(case):
         run(case, MyHarness())
 
-The cases read as the specification: `adding`, `reserving`, `recording`, `steering`, `looking`, `lateness`,
-`nodes`, `takeover`, `standings`, `watching`; each begins with a fresh store. They sleep nowhere and measure no time.
+The cases read as the specification: `adding`, `bounding`, `reserving`, `recording`, `steering`, `looking`,
+`lateness`, `nodes`, `takeover`, `standings`, `watching`; each begins with a fresh store. They sleep nowhere and
+measure no time.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from types import ModuleType
 
 from mainspring.testing.conformance import (
     adding,
+    bounding,
     lateness,
     looking,
     nodes,
@@ -38,7 +40,7 @@ def _cases_of(module: ModuleType) -> list[Case]:
     return [value for value in own if callable(value) and getattr(value, "__module__", "") == module.__name__]
 
 
-_TOPICS = (adding, reserving, recording, steering, looking, lateness, nodes, takeover, standings, watching)
+_TOPICS = (adding, bounding, reserving, recording, steering, looking, lateness, nodes, takeover, standings, watching)
 CASES: tuple[Case, ...] = tuple(case for topic in _TOPICS for case in _cases_of(topic))
 
 

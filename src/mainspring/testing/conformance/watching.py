@@ -77,6 +77,22 @@ def what_is_given_back_is_told(trial: Trial) -> None:
     await_news(watch, f"due {T + 7}")
 
 
+def a_recorded_start_is_told(trial: Trial) -> None:
+    """`record`: `room` for a task that runs now: one less is due and waits."""
+    held = trial.hold()
+    watch = trial.watch()
+    trial.start(held)
+    await_news(watch, "room")
+
+
+def a_later_try_of_its_holder_is_told(trial: Trial) -> None:
+    """`record`: `room` for a task whose holder keeps it for a later instant."""
+    held = trial.hold()
+    watch = trial.watch()
+    trial.finish(held, State.WAITING, keep=True, run_at=T + 7)
+    await_news(watch, "room")
+
+
 def output_is_told(trial: Trial) -> None:
     """`record`: `output` where some was written."""
     held = trial.hold()
