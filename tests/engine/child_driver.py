@@ -72,9 +72,9 @@ class Driver:
         return outcome
 
     def started(self, task):
-        """Wait until this task's body has begun."""
+        """Wait until this task, which was fed last, has begun."""
         end = monotonic() + LONG
-        while (current := self.child.current()) is None or current[0] != task:
+        while (current := self.child.current()) is None or current[:2] != (task, self._tokens):
             assert monotonic() < end, f"task {task} never started, but {current}"
             os.sched_yield()
         return current

@@ -122,8 +122,10 @@ def test_a_name_that_only_the_daemons_process_registered(driver):
 
     assert run("elsewhere").kind == "not-started"
     assert run("elsewhere", payload="[[2],{}]", origin="child_bodies:double").result == "4"
-    missing = run("nowhere", origin="no_such_module:double")
-    assert "no function is registered under this name" in missing.why
+    assert "No module named 'no_such_module'" in run("nowhere", origin="no_such_module:double").why
+    assert "no attribute '<locals>'" in run("inner", origin="child_bodies:double.<locals>.inner").why
+    assert "no function" in run("list", origin="child_bodies:kept").why
+    assert "no function is registered under this name" in run("unheard").why
 
 
 # ── bodies ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,11 +144,6 @@ def test_coroutines_run_on_one_loop(driver):
 
 def test_signals(driver):
     assert driver.run("signals").result == "true"
-
-
-def test_the_copy_of_a_fork_that_returns_is_not_the_daemons(driver):
-    assert driver.run("fork_and_return").result == "true"
-    assert driver.run("double", "[[1],{}]").result == "2"
 
 
 # ── the start ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,12 +193,15 @@ def test_at_most_once_that_may_not_begin_is_dropped_without_a_word(driver):
 
 
 def test_asked_to_stop_before_the_start(driver):
-    at = now() + 900_000
-    token = driver.feed("nothing", task=5, run_at=at)
-    driver.child.control(Stop(5, token, "cancelled"))
-    outcome = driver.expect(Outcome)
-    assert outcome.kind == "not-started"
-    assert now() < at
+    for _ in range(20):  # unless this process is held up for nearly a second
+        at = now() + 900_000
+        token = driver.feed("nothing", task=5, run_at=at)
+        driver.child.control(Stop(5, token, "cancelled"))
+        outcome = driver.expect(Outcome)
+        if outcome.kind == "not-started" and now() < at:
+            break
+    else:
+        pytest.fail("it always started")
 
 
 def test_stop_is_for_the_task_that_it_names(driver):

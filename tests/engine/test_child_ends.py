@@ -112,6 +112,12 @@ def test_a_fork_that_lives_on_does_not_hide_a_death(make, fifo):
     assert driver.child.ended(LONG) == "exited with code 9"
 
 
+def test_when_memory_runs_out_it_goes_before_the_daemon(make):
+    driver = make().ready()
+    with open("/proc/self/oom_score_adj") as ours, open(f"/proc/{driver.child.pid}/oom_score_adj") as its:
+        assert int(its.read()) > int(ours.read())
+
+
 def test_the_locks_are_held_until_it_is_gone(make):
     read, write = os.pipe()
     driver = make(locks=(write,)).ready()

@@ -83,3 +83,11 @@ def test_outside_tasks_the_real_stderr_is_written(tmp_path, capfd):
     said = capfd.readouterr()
     assert said.err == "at import\n"
     assert said.out == ""
+
+
+def test_the_copy_of_a_fork_that_returns_is_not_the_daemons(capfd):
+    driver = Driver().ready()
+    assert driver.run("fork_and_return").result == "true"
+    assert driver.run("double", "[[1],{}]").result == "2"
+    driver.close()
+    assert capfd.readouterr().err == "copy\n", "what a copy prints is nobody's output, and it ends without a word"

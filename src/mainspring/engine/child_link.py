@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -66,6 +67,13 @@ class Link:
             self._answers.sendall(data)
 
     def _listen(self) -> None:
+        try:
+            self._hear_all()
+        except BaseException:  # noqa: BLE001  # deaf, it could neither be stopped nor notice the daemon's end
+            sys.excepthook(*sys.exc_info())
+            die()
+
+    def _hear_all(self) -> Never:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._bell, select.POLLIN)

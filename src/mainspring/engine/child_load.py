@@ -13,7 +13,6 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
 from mainspring.engine.child_messages import Failed, Setup
-from mainspring.errors import MainspringError
 from mainspring.tasks import place
 from mainspring.tasks.names import real_module
 from mainspring.tasks.problems import Problem, describe
@@ -50,8 +49,9 @@ class Functions:
     def find(self, work: str, origin: str | None = None) -> Registered | str:
         """The function, or why there is none. A name that was not found is looked for again each time."""
         known = self._known(work)
+        why: str | None = None
         if known is None and origin is not None:
-            known = self._at(work, origin)
+            known, why = self._at(work, origin)
         if known is None:
             self._own.forget()
             known = self._own.resolve(work)
@@ -62,7 +62,7 @@ class Functions:
                 "it was defined at a prompt, with -c or on standard input, where no worker process can import it; put "
                 "it into a file, or use pool='threads'"
             )
-        return f"a worker process does not find it: {self._own.why_not(work)}"
+        return f"a worker process does not find it: {why or self._own.why_not(work)}"
 
     def _known(self, work: str) -> Registered | None:
         """The one that a Daemon of this process has registered."""
@@ -72,19 +72,21 @@ class Functions:
                 return known
         return None
 
-    def _at(self, work: str, origin: str) -> Registered | None:
-        """The one that the daemon's process has registered from there, for code that a child has not run."""
+    def _at(self, work: str, origin: str) -> tuple[Registered | None, str | None]:
+        """The one that the daemon's process has registered from there, in code that a child has not run; or why not."""
         name, _, path = origin.partition(":")
         try:
             thing: object = sys.modules[_MAIN] if name == real_module(_MAIN) else importlib.import_module(name)
             known = self._known(work)  # the import may have registered it
             if known is not None:
-                return known
+                return known, None
             for part in path.split("."):
                 thing = getattr(thing, part)
-            return self._own.add(thing, work) if callable(thing) else None
-        except (ImportError, AttributeError, MainspringError):
-            return None  # it is looked for by its own name next, which says why not
+            if not callable(thing):
+                return None, f"{origin} is no function"
+            return self._own.add(thing, work), None
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the user's code: kept for display
+            return None, f"looking at {origin}, where the daemon has it from: {type(error).__name__}: {error}"
 
 
 def failure(error: BaseException) -> Failed:
