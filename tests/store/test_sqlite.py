@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from mainspring.errors import KeyInUse, NewerStore, NotAStore, StoreError, StoreNotFound
-from mainspring.store import sqlite_connection, sqlite_find
+from mainspring.store import sqlite_find
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.rows import Added, Filter, NewNode, NewTask, Settlement
 from mainspring.store.sqlite import SqliteStore
@@ -19,17 +19,6 @@ from mainspring.store.sqlite_connection import Connections
 
 T = 1_700_000_000_000_000
 SUCCEEDED = 2
-
-
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "a.db")
-
-
-@pytest.fixture
-def store(path):
-    with closing(SqliteStore(path)) as store:
-        yield store
 
 
 def task(run_at=T, **fields):
@@ -323,6 +312,29 @@ def test_an_unfinished_key_is_found_by_its_index(store):
     assert any("task_key (key=?)" in step for step in plan(store._db._writer(), query[0], len(query[1])))
 
 
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (Filter(name="label"), "task_label"),
+        (Filter(name="label", queue="default"), "task_label"),
+        (Filter(schedule="tick"), "task_schedule"),
+        (Filter(schedule="tick", name="label"), "task_schedule"),
+        (Filter(schedule="tick", key="k"), "task_key"),
+    ],
+)
+def test_the_few_with_a_label_a_schedule_or_a_key_are_found_by_its_index(store, wanted, index):
+    """However many others wait, and however long the history is: neither is walked through."""
+    store.add([task()], T)
+    lanes = store.lanes()
+    for query, used in (
+        (sqlite_find.unfinished(wanted, lanes), index),
+        (sqlite_find.finished(wanted, lanes, 10), f"{index}_ended"),
+    ):
+        steps = plan(store._db._writer(), query[0], len(query[1]))
+        assert any(f"USING INDEX {used} (" in step for step in steps), steps
+        assert not any("INDEX task_ended" in step or "SCAN t" in step for step in steps), steps
+
+
 # ── several ways in ────────────────────────────────────────────────────────────────────────────────────────────
 def test_lanes_made_elsewhere_are_seen(store, path):
     with closing(SqliteStore(path)) as other:
@@ -341,51 +353,3 @@ def test_the_token_leaves_out_what_a_power_cut_may_have_taken(store, path):
         other.join(node())
     second = store.reserve(seat.node, ids_of(store), after=0, until=T, limit=1).token
     assert second // 2**24 == first // 2**24 + 1
-
-
-def test_the_log_stays_short(store, path):
-    seat = store.join(node())
-    runs = [[task(T + n, payload="x" * 2000) for n in range(500)] for _ in range(12)]
-    for batch in runs:
-        store.add(batch, T)
-        held = store.reserve(seat.node, ids_of(store), after=0, until=2 * T, limit=500)
-        store.record([Settlement(t.id, held.token, SUCCEEDED, False, 1, 0, finished_at=T) for t in held.tasks])
-    assert os.path.getsize(path) > 12_000_000
-    assert os.path.getsize(f"{path}-wal") < 12_000_000
-
-
-def test_the_log_stays_short_also_when_it_is_never_copied_to_its_end(store, path, monkeypatch):
-    """As under a load that never pauses: each time something is written that cannot be copied yet."""
-    monkeypatch.setattr(sqlite_connection, "_LOG_LONG", 500)
-    copy = sqlite_connection.Connections._copy_log
-
-    def copy_all_but_the_last(connections, mode):
-        if mode != apsw.SQLITE_CHECKPOINT_PASSIVE:
-            return copy(connections, mode)
-        with closing(apsw.Connection(path)) as reader:
-            reader.execute("BEGIN; SELECT count(*) FROM task")
-            with connections.write(durable=False) as con:
-                con.execute("UPDATE meta SET value = value + 1")
-            return copy(connections, mode)
-
-    monkeypatch.setattr(sqlite_connection.Connections, "_copy_log", copy_all_but_the_last)
-    for _ in range(12):
-        store.add([task(2 * T, payload="x" * 2000) for _ in range(500)], T)
-        store._db.keep_log_short(100)
-    assert os.path.getsize(path) > 12_000_000
-    assert os.path.getsize(f"{path}-wal") < 6_000_000
-
-
-def test_a_reader_that_stays_holds_nobody_up_and_the_log_is_cut_afterwards(store, path, monkeypatch):
-    monkeypatch.setattr(sqlite_connection, "_LOG_LONG", 100)
-
-    def grow():
-        store.add([task(2 * T, payload="x" * 2000) for _ in range(500)], T)
-        store._db.keep_log_short(100)
-        return os.path.getsize(f"{path}-wal")
-
-    with closing(apsw.Connection(path)) as reader:
-        reader.execute("BEGIN; SELECT count(*) FROM task")
-        assert [grow() for _ in range(4)][-1] > 4_000_000
-    first = grow()
-    assert [grow() for _ in range(4)] == [first] * 4
