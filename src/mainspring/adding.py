@@ -5,7 +5,7 @@ done.
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Required, TypedDict, TypeVar
 
@@ -115,43 +115,75 @@ class Adder:
         self._registry = registry
         self.tz = tz
 
-    def build(self, spec: Spec, now: int) -> NewTask:
-        """The row of a task; raises for anything that is wrong with it."""
-        work = self.work(spec.work, spec.args, spec.kwargs, spec.options)
-        run_at = self.instant(spec, now)
+    def build(self, specs: Iterable[Spec], now: int) -> list[NewTask]:
+        """The rows of tasks; raises for anything that is wrong with one of them.
+
+        What tasks of the same work and options have in common is looked at once.
+        """
+        kinds: dict[tuple[int, int], tuple[_Stored, NewTask]] = {}  # by identity: the specs keep both alive
+        out: list[NewTask] = []
+        for spec in specs:
+            alike = id(spec.work), id(spec.options)
+            known = kinds.get(alike)
+            if known is None:
+                known = kinds[alike] = self._kind_of(spec)
+            out.append(self._task(spec, now, *known))
+        return out
+
+    def _kind_of(self, spec: Spec) -> "tuple[_Stored, NewTask]":
+        """What all tasks of this work and these options have in common."""
         said = spec.options
+        stored = self._stored(spec.work, said)
+        work = stored.work
         lasts, expires_at = self._expiry(said.expires, work.expires)
         options = work.options
         if lasts is not None:
-            expires_at = run_at + lasts
             options = encode_options(msgspec.structs.replace(decode_options(options), expires=lasts))
-        return NewTask(
+        return _Stored(work, stored.payload, lasts), NewTask(
             kind=work.kind,
             work=work.work,
             queue=work.queue,
             priority=work.priority,
-            run_at=run_at,
+            run_at=0,
             name=work.name,
             options=options,
-            payload=work.payload,
             key=_text("key", _said(said.key, None)),
             on_conflict=_conflict(_said(said.on_conflict, "error")),
             expires_at=expires_at,
         )
 
+    def _task(self, spec: Spec, now: int, stored: "_Stored", kind: NewTask) -> NewTask:
+        payload = stored.payload(_checked_args(spec.args), _checked_kwargs(spec.kwargs))
+        run_at = self.instant(spec, now)
+        return NewTask(
+            kind=kind.kind,
+            work=kind.work,
+            queue=kind.queue,
+            priority=kind.priority,
+            run_at=run_at,
+            name=kind.name,
+            options=kind.options,
+            payload=payload,
+            key=kind.key,
+            on_conflict=kind.on_conflict,
+            expires_at=kind.expires_at if stored.lasts is None else run_at + stored.lasts,
+        )
+
     def work(
         self, work: Work, args: Sequence[object], kwargs: Mapping[str, object] | None, said: Options
     ) -> StoredWork:
-        """What is run and how, without an instant: also what schedules and listeners keep."""
-        _check_call(args, kwargs)
+        """What is run and how, without an instant: what schedules and listeners keep."""
+        stored = self._stored(work, said)
+        payload = stored.payload(_checked_args(args), _checked_kwargs(kwargs))
+        return msgspec.structs.replace(stored.work, payload=payload)
+
+    def _stored(self, work: Work, said: Options) -> "_Stored":
         if isinstance(work, str):
-            return self._by_name(work, args, kwargs, said)
+            return self._by_name(work, said)
         if callable(work):
             registered = self._registry.of(work) or self._adopted(work)
-            return self._function(
-                work, name_of(work) if registered is None else registered.name, registered, args, kwargs, said
-            )
-        return self._program(work, args, kwargs, said)
+            return self._function(work, name_of(work) if registered is None else registered.name, registered, said)
+        return self._program(work, said)
 
     def _adopted(self, work: Callable[..., object]) -> Registered | None:
         """What another daemon of this program declared is known here too, from now on, by the same name and options."""
@@ -171,65 +203,65 @@ class Adder:
             return parse_instant(spec.at, tz=self.tz)
         return now if spec.after is None else now + parse_duration(spec.after)
 
-    def _by_name(
-        self, text: str, args: Sequence[object], kwargs: Mapping[str, object] | None, said: Options
-    ) -> StoredWork:
+    def _by_name(self, text: str, said: Options) -> "_Stored":
         registered = self._registry.get(checked_name(text))
         if registered is not None:
-            return self._function(registered.function, text, registered, args, kwargs, said)
+            return self._function(registered.function, text, registered, said)
         # nobody here knows the function: what is not said is taken from its registration when it runs
         _no_program_options(said)
         options = build_options(retry=said.retry, timeout=said.timeout, delivery=said.delivery, bare=True)
-        return StoredWork(
+        stored = StoredWork(
             work=text,
             name=_text("name", _said(said.name, None)),
-            payload=encode_call(tuple(args), dict(kwargs or {})),
             options=encode_options(options),
             queue=_queue(_said(said.queue, "default")),
             priority=_priority(_said(said.priority, 0)),
         )
+        return _Stored(stored, encode_call)
 
     def _function(
-        self, function: Callable[..., object], name: str, registered: Registered | None, args: Sequence[object],
-        kwargs: Mapping[str, object] | None, said: Options,
-    ) -> StoredWork:  # fmt: skip
+        self, function: Callable[..., object], name: str, registered: Registered | None, said: Options
+    ) -> "_Stored":
         _no_program_options(said)
         defaults = DEFAULT if registered is None else registered.options
         options = build_options(defaults, retry=said.retry, timeout=said.timeout, delivery=said.delivery)
-        return StoredWork(
+        stored = StoredWork(
             work=name,
             name=_text("name", _said(said.name, None if registered is None else registered.label)),
-            payload=self._payload(function, args, kwargs or {}),
             options=encode_options(options),
             queue=_queue(_said(said.queue, "default" if registered is None else registered.queue)),
             priority=_priority(_said(said.priority, 0 if registered is None else registered.priority)),
             expires=None if registered is None else registered.expires,
         )
-
-    @staticmethod
-    def _payload(function: Callable[..., object], args: Sequence[object], kwargs: Mapping[str, object]) -> str | None:
         plan = plan_of(function)
-        plan.bind(args, kwargs)
-        return encode_call(args, kwargs, plan)
 
-    def _program(
-        self, command: Sequence[str], args: Sequence[object], kwargs: Mapping[str, object] | None, said: Options
-    ) -> StoredWork:
+        def payload(args: Sequence[object], kwargs: Mapping[str, object]) -> str | None:
+            plan.bind(args, kwargs)
+            return encode_call(args, kwargs, plan)
+
+        return _Stored(stored, payload)
+
+    def _program(self, command: Sequence[str], said: Options) -> "_Stored":
         command = checked_command(command)
-        if args or kwargs:
-            raise InvalidArguments("a program takes no args= or kwargs=: put its arguments into the list, as texts")
         cwd = os.path.abspath(_said(said.cwd, None) or os.getcwd())
         env = _checked_env(_said(said.env, None))
         options = build_options(retry=said.retry, timeout=said.timeout, delivery=said.delivery)
-        return StoredWork(
+        stored = StoredWork(
             kind=Kind.PROGRAM,
             work=executable_of(command, cwd),
             name=_text("name", _said(said.name, None)),
-            payload=msgspec.json.encode(ProgramCall(command, cwd, env)).decode(),
             options=encode_options(options),
             queue=_queue(_said(said.queue, "default")),
             priority=_priority(_said(said.priority, 0)),
         )
+        text = msgspec.json.encode(ProgramCall(command, cwd, env)).decode()
+
+        def payload(args: Sequence[object], kwargs: Mapping[str, object]) -> str:
+            if args or kwargs:
+                raise InvalidArguments("a program takes no args= or kwargs=: put its arguments into the list, as texts")
+            return text
+
+        return _Stored(stored, payload)
 
     def _expiry(
         self, value: Moment | Duration | None | UnsetType, registered: int | None
@@ -244,15 +276,41 @@ class Adder:
         return parse_duration(value), None
 
 
+class _Stored:
+    """Work and options as they are stored, and what makes the payload of a call's arguments."""
+
+    __slots__ = ("lasts", "payload", "work")
+
+    def __init__(
+        self,
+        work: StoredWork,
+        payload: Callable[[Sequence[object], Mapping[str, object]], str | None],
+        lasts: int | None = None,
+    ) -> None:
+        self.work = work
+        self.payload = payload
+        self.lasts = lasts  # µs after the instant, when it expires then
+
+
 def _said(value: "T | UnsetType", default: T) -> T:
     return default if isinstance(value, UnsetType) else value
 
 
-def _check_call(args: object, kwargs: object) -> None:
+_NO_KWARGS: Mapping[str, object] = {}
+
+
+def _checked_args(args: Sequence[object]) -> Sequence[object]:
     if not isinstance(args, (list, tuple)):
         raise InvalidArguments(f"args= expects a tuple such as (42,), got {type(args).__name__}: {args!r:.100}")
-    if kwargs is not None and not isinstance(kwargs, Mapping):
+    return args
+
+
+def _checked_kwargs(kwargs: Mapping[str, object] | None) -> Mapping[str, object]:
+    if kwargs is None:
+        return _NO_KWARGS
+    if not isinstance(kwargs, Mapping):
         raise InvalidArguments(f"kwargs= expects a dict such as {{'item': 42}}, got {type(kwargs).__name__}")
+    return kwargs
 
 
 def checked_command(command: object) -> list[str]:

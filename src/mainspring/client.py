@@ -1,6 +1,7 @@
 """The verbs of a store: add, look, steer. A daemon that was not started is just this."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from msgspec import UNSET
@@ -155,7 +156,7 @@ class Client(Steering):
     def build(self, specs: Sequence[Spec]) -> tuple[list[NewTask], int]:
         """The rows to be added, checked; and the instant (µs) from which they count."""
         now = self.clock.now()
-        new = [self._adder.build(spec, now) for spec in specs]
+        new = self._adder.build(specs, now)
         self.before_adding()
         return new, now
 
@@ -169,7 +170,7 @@ class Client(Steering):
                 continue
             self.after_adding()
             return [
-                Task(self, _as_row(one, done.id, now)) if done.created else self.get(str(done.id))
+                Task(self, partial(_as_row, one, done.id, now)) if done.created else self.get(str(done.id))
                 for one, done in zip(new, added, strict=True)
             ]
         raise StoreError("the task to be replaced was reserved again each time it was released; try again")

@@ -1,6 +1,6 @@
 """A task as its adder sees it: a snapshot, and the verbs that steer it."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -25,11 +25,19 @@ Duration = timedelta | str | float
 class Task(Generic[R_co]):
     """One task. What it says was true when it was read; `refresh()` reads again. `await task` gives its result."""
 
-    __slots__ = ("_client", "_row")
+    __slots__ = ("_client", "_known")
 
-    def __init__(self, client: "Client", row: TaskRow) -> None:
+    def __init__(self, client: "Client", row: TaskRow | Callable[[], TaskRow]) -> None:
+        """`row`, or what makes it when somebody asks: of the many that are added, few are looked at."""
         self._client = client
-        self._row = row
+        self._known = row
+
+    @property
+    def _row(self) -> TaskRow:
+        known = self._known
+        if not isinstance(known, TaskRow):
+            known = self._known = known()
+        return known
 
     # ── what it is ─────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -144,7 +152,7 @@ class Task(Generic[R_co]):
         row = self._client.store.get(self._row.id)
         if row is None:
             raise TaskNotFound(f"there is no task {self.id}: its history was pruned")
-        self._row = row
+        self._known = row
         return self
 
     def wait(self, timeout: Duration | None = None) -> bool:

@@ -16,7 +16,7 @@ from mainspring.store.rows import Added, Bound, NewTask
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_room import Room, due_by
 from mainspring.store.sqlite_sql import CANCEL, INSERT_ENDED, INSERT_TASKS, KEY_OWNERS, Value, write_rows
-from mainspring.tasks.state import CODES, State
+from mainspring.tasks.state import CODES, Kind, State
 
 _SHARED = 10_000  # tasks of one shared commit: the write lock is not held much longer than 20 ms
 _WAITS = (CODES[State.WAITING], None, None)  # state, reason, finished_at
@@ -32,12 +32,18 @@ class Unit:
 
     def __init__(self, tasks: Sequence[NewTask], now: int, lane_ids: LaneIds, bound: Bound | None = None) -> None:
         """Everything that needs no write lock is done here; `lane_ids` makes those that are missing."""
-        lanes = [(new.queue, new.priority, new.kind.value, new.work) for new in tasks]
-        ids = lane_ids(set(lanes))
+        # a kind's word is looked up, and a comparison of kinds is not: so by identity
+        lanes = [(new.queue, new.priority, new.kind is Kind.PROGRAM, new.work) for new in tasks]
+        several = set(lanes)
+        names = {
+            lane: (lane[0], lane[1], (Kind.PROGRAM if lane[2] else Kind.FUNCTION).value, lane[3]) for lane in several
+        }
+        known = lane_ids(set(names.values()))
+        ids = {lane: known[name] for lane, name in names.items()}
         self.tasks = tasks
         self.now = now
         self.bound = bound
-        self.keyed = any(new.key is not None for new in tasks)
+        self.keyed = any([new.key is not None for new in tasks])  # noqa: C419  # a list: nearly always all are looked at
         self.rows: list[tuple[Value, ...]] = [
             (ids[lane], new.run_at, now, new.name, new.options, new.payload, new.key, new.expires_at, new.schedule)
             for lane, new in zip(lanes, tasks, strict=True)
