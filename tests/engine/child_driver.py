@@ -89,5 +89,5 @@ class Driver:
 def on_path(path, **given):
     """The setup of a process that has `path` on its import path and as its directory."""
     setup = child_setup.here(directory=str(path), app=given.pop("app", "child_bodies"))
-    changes = {"path": (str(path), *setup.path), "cwd": str(path), **given}
-    return msgspec.structs.replace(setup, **changes)
+    own = {"path": (str(path), *setup.path), "cwd": str(path), "main": None, "main_module": None}
+    return msgspec.structs.replace(setup, **own | given)
