@@ -74,34 +74,45 @@ class Status(msgspec.Struct, frozen=True):
 def read_status(store: Store, now: int) -> Status:
     """The status as it is `now`."""
     nodes = [node for node in store.nodes() if node.alive]
-    living = {node.id for node in nodes}
     stats = store.stats()
-    standings = store.standings()
+    listeners, schedules = read_standings(store.standings(), {node.id for node in nodes})
     paused = store.paused()
     return Status(
         store=store.url,
-        nodes=[
-            NodeStatus(node.id, node.host, node.pid, node.version, node.workers, node.busy, isoformat(node.started_at))
-            for node in nodes
-        ],
+        nodes=read_nodes(nodes),
         workers=Workers(sum(node.workers for node in nodes), sum(node.busy for node in nodes)),
-        listeners=[
-            ListenerLine(one.name, _listener_state(one, living), status.restarts, status.last_error)
-            for one in standings
-            if one.kind == "listener"
-            for status in (status_of(one),)
-        ],
-        schedules=[
-            ScheduleLine(one.name, None if (at := planned(one)) is None else isoformat(at), one.paused)
-            for one in standings
-            if one.kind == "schedule"
-        ],
+        listeners=listeners,
+        schedules=schedules,
         counts={state.value: stats.counts.get(state, 0) for state in State},
         unresolved=unresolved(store, nodes),
         paused=sorted("*" if queue is None else queue for queue in paused),
         lateness_ms=percentiles(stats.lateness),
         lateness=read_lateness(store, now),
     )
+
+
+def read_nodes(nodes: list[NodeRow]) -> list[NodeStatus]:
+    """These daemons, as they are shown."""
+    return [
+        NodeStatus(node.id, node.host, node.pid, node.version, node.workers, node.busy, isoformat(node.started_at))
+        for node in nodes
+    ]
+
+
+def read_standings(standings: list[Standing], living: set[int]) -> tuple[list[ListenerLine], list[ScheduleLine]]:
+    """The listeners and the schedules among them; `living`: the ids of the daemons that run."""
+    listeners = [
+        ListenerLine(one.name, _listener_state(one, living), status.restarts, status.last_error)
+        for one in standings
+        if one.kind == "listener"
+        for status in (status_of(one),)
+    ]
+    schedules = [
+        ScheduleLine(one.name, None if (at := planned(one)) is None else isoformat(at), one.paused)
+        for one in standings
+        if one.kind == "schedule"
+    ]
+    return listeners, schedules
 
 
 def _listener_state(standing: Standing, living: set[int]) -> str:

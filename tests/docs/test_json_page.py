@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mainspring import lateness, shown, status
+from mainspring.cli import overview
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/json.md"
 
@@ -21,6 +22,7 @@ def section(heading: str) -> str:
         ("Schedule", shown.ShownSchedule),
         ("Listener", shown.ShownListener),
         ("Status", status.Status),
+        ("Top", overview.Overview),
     ],
 )
 def test_the_keys_of_a_table(heading, kind):

@@ -29,6 +29,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("looking", "everything about tasks"),
         "logs": ("logs", "what a task's program wrote; -f follows"),
         "status": ("status", "daemons, workers, counts, lateness"),
+        "top": ("top", "the same live, with what runs, is due and failed"),
         "doctor": ("doctor", "check this machine and the store"),
     },
     "Steer": {
