@@ -2,6 +2,7 @@
 # Python 3.11 or newer. Another interpreter: `make test PYTHON=python3.13`. Another place: `make test VENV=/tmp/venv`.
 
 VENV ?= .venv
+PEERS ?= .venv-peers
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHELL := /bin/sh
@@ -12,7 +13,7 @@ MAKEFLAGS += --no-print-directory
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(READY) ## a flash sale: tasks on the millisecond, a listener, a program; prints how late each step was
@@ -43,6 +44,22 @@ types: $(READY) ## mypy, strict
 bench: $(READY) ## the figures this project holds itself to; SMOKE=1: a quick run that only shows it works; CHECK=1: hold to them
 	@$(BIN)/python -m mainspring.bench $(if $(SMOKE),--smoke,--out bench/results) $(if $(CHECK),--check) $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(READY) $(PEERS)/.ready ## other schedulers and this one on the same work, side by side; ARGS='--short --rounds 1' for less
+	@BENCH_POOLS="$${BENCH_POOLS:-threads}" $(BIN)/python -m bench.harness --python $(PEERS)/bin/python --out bench/results $(ARGS)
+
+$(PEERS)/.ready: bench/peers/requirements.txt | $(READY)
+	@[ -x $(PEERS)/bin/python ] || $(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r bench/peers/requirements.txt
+	@touch $@
+
+.PHONY: lock-peers
+lock-peers: ## pin the latest of the other schedulers, with hashes (needs uv)
+	@uv=$$(command -v uv || command -v $(BIN)/uv) || { \
+	    echo "make lock-peers needs uv; get it with: $(BIN)/pip install uv" >&2; exit 1; }; \
+	"$$uv" pip compile bench/peers/requirements.in --universal --python-version 3.11 --upgrade \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet $(ARGS) --output-file bench/peers/requirements.txt
+
 .PHONY: lock
 lock: ## pin all dependencies anew, with hashes, for every supported Python (needs uv)
 	@uv=$$(command -v uv || command -v $(BIN)/uv) || { \
@@ -52,7 +69,7 @@ lock: ## pin all dependencies anew, with hashes, for every supported Python (nee
 
 .PHONY: clean
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) $(PEERS) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The newest Python that fits, unless `python3` fits already. A name on the PATH may be a shim that cannot run.
