@@ -11,6 +11,24 @@ from mainspring.tasks.state import State
 from mainspring.when.instants import isoformat
 
 
+class PartLate(msgspec.Struct, frozen=True):
+    """What one part of the way added to the lateness, in milliseconds; None: not known."""
+
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+
+class NodeLateness(msgspec.Struct, frozen=True):
+    """Of the last 10 to 20 minutes of one daemon: `timer` (instant to handed over), `worker` (the wait for a free
+    one), `start` (taken to the body).
+    """
+
+    timer: PartLate
+    worker: PartLate
+    start: PartLate
+
+
 class NodeStatus(msgspec.Struct, frozen=True):
     """A daemon that takes part."""
 
@@ -21,6 +39,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     workers: int
     busy: int
     started_at: str
+    lateness: NodeLateness
 
 
 class Workers(msgspec.Struct, frozen=True):
@@ -94,9 +113,16 @@ def read_status(store: Store, now: int) -> Status:
 def read_nodes(nodes: list[NodeRow]) -> list[NodeStatus]:
     """These daemons, as they are shown."""
     return [
-        NodeStatus(node.id, node.host, node.pid, node.version, node.workers, node.busy, isoformat(node.started_at))
+        NodeStatus(
+            *(node.id, node.host, node.pid, node.version, node.workers, node.busy, isoformat(node.started_at)),
+            _parts([None if value is None else value / 1000 for value in node.lateness]),
+        )
         for node in nodes
     ]
+
+
+def _parts(ms: list[float | None]) -> NodeLateness:
+    return NodeLateness(PartLate(*ms[:3]), PartLate(*ms[3:6]), PartLate(*ms[6:9]))
 
 
 def read_standings(standings: list[Standing], living: set[int]) -> tuple[list[ListenerLine], list[ScheduleLine]]:

@@ -10,7 +10,7 @@ from mainspring.cli.overview import Due, Moment, Overview, RunningTask, looks_ag
 from mainspring.cli.terminal import width
 from mainspring.lateness import Late
 from mainspring.shown import shown_task
-from mainspring.status import ListenerLine, NodeStatus, Workers
+from mainspring.status import ListenerLine, NodeLateness, NodeStatus, PartLate, Workers
 from mainspring.store.rows import TaskRow
 from mainspring.tasks.registry import Registry
 from mainspring.tasks.state import Kind, State
@@ -18,6 +18,7 @@ from mainspring.when.instants import isoformat
 
 NOW = 1_800_000_000_000_000
 S = 1_000_000
+UNKNOWN = PartLate(None, None, None)
 
 
 def task(id_, state, **fields):
@@ -58,7 +59,7 @@ NOTHING = Overview(
 )
 FULL = replace(
     NOTHING,
-    nodes=[NodeStatus(1, "here", 77, "1.0", 4, 3, isoformat(NOW))],
+    nodes=[NodeStatus(1, "here", 77, "1.0", 4, 3, isoformat(NOW), NodeLateness(UNKNOWN, UNKNOWN, UNKNOWN))],
     workers=Workers(4, 3),
     counts={"waiting": 1_234_567, "running": 2, "failed": 2},
     unresolved=12,

@@ -38,6 +38,8 @@ def test_the_keys_of_a_table(heading, kind):
         status.ListenerLine,
         status.ScheduleLine,
         status.Lateness,
+        status.NodeLateness,
+        status.PartLate,
         lateness.LateWindow,
         lateness.NamedLate,
     ],

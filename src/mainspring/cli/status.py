@@ -71,6 +71,7 @@ def _show(session: Session, status: Status, now: int) -> None:
         )  # fmt: skip
     else:
         out(coloured(f"no daemon runs this store; start one: {session.start_command}", "yellow"))
+    _show_parts(status)
     if any(one.count for one in status.lateness):
         out()
         table(("LAST", "STARTS", *_LATE), [(one.window, *_late_cells(one)) for one in status.lateness])
@@ -90,10 +91,31 @@ def _show(session: Session, status: Status, now: int) -> None:
         table(("SCHEDULE", "NEXT", "AT"), rows, grow=0)
 
 
+def _show_parts(status: Status) -> None:
+    """Where lateness came from, on each daemon that knows."""
+    rows = [
+        (str(node.id), part, *map(_ms, (late.p50, late.p99, late.max)))
+        for node in status.nodes
+        for part, late in (
+            ("timer", node.lateness.timer),
+            ("wait for a worker", node.lateness.worker),
+            ("start", node.lateness.start),
+        )
+        if late.max is not None
+    ]
+    if rows:
+        out()
+        table(("DAEMON", "LATE BY", "P50", "P99", "MAX"), rows)
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else span(round(value * 1000))
+
+
 def _late_cells(late: Late) -> tuple[str, ...]:
     """How many starts, and how late they were."""
     values = (late.p50, late.p90, late.p99, late.max)
-    return str(late.count), *("" if value is None else span(round(value * 1000)) for value in values)
+    return str(late.count), *map(_ms, values)
 
 
 def _moment(text: str, now: int) -> str:

@@ -17,6 +17,7 @@ from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
 from mainspring.engine.claimer import SAFETY_US, Claimer
 from mainspring.engine.events import Events
+from mainspring.engine.parts import Parts
 from mainspring.engine.peers import Peers
 from mainspring.engine.planner import Planner
 from mainspring.engine.pool import InlinePool, ThreadPool
@@ -157,7 +158,9 @@ class Engine:
         self.recorder.flooded = self.pool.crowded
         self.pool.ebbed = self.recorder.ebbed
         self.pool.look = self._timer_loop.wake
-        self.timer = Timer(self.timeline, self.pool, early=self._early, handed=self.recorder.arm)
+        parts = Parts(self.seat.journal)
+        self.recorder.told = parts.recorded
+        self.timer = Timer(self.timeline, self.pool, parts, early=self._early, handed=self.recorder.arm)
 
     def _make_desk(self, registry: Registry) -> None:
         """What looks after it: claims, requests, neighbours, schedules, listeners."""

@@ -51,6 +51,7 @@ class Recorder:
         self.refused = 0  # settlements of reservations that were lost meanwhile; counted, shown in the status
         self.active: Callable[[], bool] = lambda: False  # is anything due or running that is not marked?
         self.flooded: Callable[[], bool] = lambda: False  # are very many very short bodies due?
+        self.told: Callable[[Sequence[Settlement]], None] = lambda _: None  # told what was written
         self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
 
     def put(self, settlement: Settlement) -> None:
@@ -158,6 +159,7 @@ class Recorder:
                 log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(lost), some)
             unwritten = set(refused)
             batch = [one for one in batch if one.id not in unwritten]
+        self.told(batch)
         self._events.settled(batch)
 
 

@@ -7,6 +7,7 @@ starts at its instant, and never before it.
 
 from collections.abc import Callable
 
+from mainspring.engine.parts import Parts
 from mainspring.engine.pool import Pool
 from mainspring.engine.timeline import Timeline
 
@@ -20,9 +21,10 @@ NUDGE_US = 1_000
 class Timer:
     """The step of the most exact thread: sleep until the earliest instant, hand over what is due."""
 
-    def __init__(self, timeline: Timeline, pool: Pool, *, early: int, handed: Callable[[], None]) -> None:
+    def __init__(self, timeline: Timeline, pool: Pool, parts: Parts, *, early: int, handed: Callable[[], None]) -> None:
         self._timeline = timeline
         self._pool = pool
+        self._parts = parts
         self._early = early
         self._handed = handed
 
@@ -30,6 +32,7 @@ class Timer:
         """Hand over; when to do so again."""
         due = self._timeline.due(now + self._early, CHUNK)
         if due:
+            self._parts.hand(due, now)
             self._pool.offer(due)
             self._handed()
         following = self._timeline.next()

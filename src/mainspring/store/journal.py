@@ -15,13 +15,17 @@ import itertools
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _HEAD = struct.Struct("<8sqq")  # magic, workers, busy
 _ENTRY = struct.Struct("<qqqq")  # task, token, started_at, check: a torn entry is recognised and passed over
 _MAGIC = b"mspring1"
 _BUSY = struct.Struct("<q")
 _BUSY_AT = 16
+PARTS = ("timer", "worker", "start")  # of lateness; each has p50, p99 and maximum in µs
+_LATENESS = struct.Struct(f"<{3 * len(PARTS)}I")
+_LATENESS_AT = 24
+_LONGEST = 2**32 - 2  # µs, more than an hour; 0 stands for "not known", so what is known is kept one larger
 _FIRST = 64
 _COUNT = 65_536
 _LOOKS = 100  # at an entry that is being written just now; each takes as long as the writing does
@@ -99,6 +103,16 @@ class Journal:
     @busy.setter
     def busy(self, count: int) -> None:
         _BUSY.pack_into(self._view, _BUSY_AT, count)
+
+    @property
+    def lateness(self) -> list[int | None]:
+        """p50, p99 and maximum (µs) of each of `PARTS`, as the owner told them last; None: not known."""
+        return [value - 1 if value else None for value in _LATENESS.unpack_from(self._view, _LATENESS_AT)]
+
+    @lateness.setter
+    def lateness(self, figures: Sequence[int | None]) -> None:
+        told = [0 if value is None else min(value, _LONGEST) + 1 for value in figures]
+        _LATENESS.pack_into(self._view, _LATENESS_AT, *told)
 
     def close(self) -> None:
         """Let go of the buffer, so that a mapping under it can be closed."""

@@ -20,9 +20,11 @@ class MemorySeat:
 
     def row(self) -> NodeRow:
         """What `nodes` shows."""
-        busy = Journal(self._buffer).busy
+        told = Journal(self._buffer)
         fields = msgspec.structs.asdict(self._new)
-        return NodeRow(id=self.node, alive=self.alive, busy=busy, unknown=self.unknown, **fields)
+        return NodeRow(
+            id=self.node, alive=self.alive, busy=told.busy, lateness=told.lateness, unknown=self.unknown, **fields
+        )
 
     def starts(self) -> dict[tuple[int, int], int]:
         """The newest start that the journal shows, by task and token."""

@@ -258,6 +258,7 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool
     busy: int
     unknown: list[int]  # the lanes it cannot run: functions it does not know, programs it may not start
+    lateness: list[int | None]  # `Journal.lateness`: where it came from on this node
 
 
 class TakenOver(msgspec.Struct, frozen=True):

@@ -253,12 +253,14 @@ class SqliteStore:
                 started_at=started_at,
                 app=app,
                 alive=sqlite_nodes.is_alive(self._folder, id_),
-                busy=sqlite_nodes.busy(self._folder, id_),
+                busy=head.busy,
+                lateness=head.lateness,
                 unknown=unknown,
             )
             for id_, host, pid, version, workers, started_at, app, unknown in _nodes.decode(
                 _text(self._db.look(sql.NODES))
             )
+            for head in (sqlite_nodes.head(self._folder, id_),)
         ]
 
     def take_over(self, node: int, now: int) -> TakenOver | None:

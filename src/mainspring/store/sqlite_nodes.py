@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from mainspring.store import journal
 from mainspring.store.journal import Journal
 
-_HEAD = 64  # bytes of a journal in which the count of busy workers is found
+_HEAD = 64  # bytes of a journal in which its figures are found
 
 if sys.platform == "win32":  # untested: one byte of the file stands for the lock; a look takes it for an instant
     import msvcrt
@@ -121,13 +121,13 @@ def starts(folder: str, node: int) -> dict[tuple[int, int], int]:
     return newest
 
 
-def busy(folder: str, node: int) -> int:
-    """How many workers of a node are running something, as its journal says."""
+def head(folder: str, node: int) -> Journal:
+    """The head of a node's journal: how many workers are busy, and where its lateness comes from."""
     try:
         with open(_path(folder, node, "journal"), "rb") as file:
-            return Journal(bytearray(file.read(_HEAD).ljust(_HEAD, b"\0"))).busy
+            return Journal(bytearray(file.read(_HEAD).ljust(_HEAD, b"\0")))
     except FileNotFoundError:
-        return 0
+        return Journal(bytearray(_HEAD))
 
 
 def forget(folder: str, node: int) -> None:
