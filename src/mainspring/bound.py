@@ -53,8 +53,10 @@ class Line:
             turn()
 
     def leave(self, turn: Callable[[], object]) -> None:
-        """Let the next one on, if it was this one's turn."""
+        """Let the next one on, if it was this one's turn. Leaving twice is fine."""
         with self._lock:
+            if turn not in self._turns:
+                return
             was_first = self._turns[0] is turn
             self._turns.remove(turn)
         while was_first and (following := self._first()) is not None:
@@ -65,6 +67,11 @@ class Line:
                     self._turns.remove(following)
             else:
                 break
+
+    def come_back(self, turn: Callable[[], object]) -> None:
+        """Stand in front again: it was let on, and somebody else was quicker."""
+        with self._lock:
+            self._turns.appendleft(turn)
 
     def _first(self) -> Callable[[], object] | None:
         with self._lock:
@@ -84,6 +91,8 @@ class Bound:
         self.line = Line()
         self._stored = StoreBound(max_pending, client.clock.now)
         self._client = client
+        self._coming = 0  # due tasks of those who were let on and have not written yet
+        self._arrival = threading.Condition()
         self._warned = False
         self._looked_at: int | None = None
 
@@ -106,20 +115,40 @@ class Bound:
                 return None
             raise QueueFull(full.pending, self.max_pending, full.adding, hindrance) from None
 
-    def add_if_room(self, new: Sequence[NewTask]) -> "list[Task[object]] | None":
-        """Try again, for who waits; None when there is still no room. Looks before it asks for the store's lock."""
-        now = self._client.clock.now()
-        due = _due(new, now)
-        pending = self._client.store.pending(now, self.max_pending)
-        if due > self.max_pending:  # some of it has fallen due meanwhile
-            raise QueueFull(pending, self.max_pending, due, NEVER_FITS)
-        if pending + due > self.max_pending:
-            self._warn_if_nobody_runs()
-            return None
+    def add_if_room(self, new: Sequence[NewTask], turn: Callable[[], object]) -> "list[Task[object]] | None":
+        """Try again, for who is first in the line; None when there is still no room.
+
+        Looks before it asks for the store's lock. Where there is room, the next one may look before this one has
+        written: those who fit are written in one commit.
+        """
+        while True:
+            now = self._client.clock.now()
+            due = _due(new, now)
+            coming = self._coming  # first: who writes after this is counted twice, never left out
+            pending = self._client.store.pending(now, self.max_pending)
+            if due > self.max_pending:  # some of it has fallen due meanwhile
+                raise QueueFull(pending, self.max_pending, due, NEVER_FITS)
+            if pending + due > self.max_pending:
+                self._warn_if_nobody_runs()
+                return None
+            if pending + coming + due <= self.max_pending:
+                break
+            with self._arrival:  # those who were let on are about to write: look again when one of them has
+                self._arrival.wait_for(lambda: self._coming != coming)  # noqa: B023  # called here and now
+        self._expect(due)
+        self.line.leave(turn)
         try:
             return self._client.put(new, now, self._stored)
         except QueueFull:
+            self.line.come_back(turn)
             return None
+        finally:
+            self._expect(-due)
+
+    def _expect(self, more: int) -> None:
+        with self._arrival:
+            self._coming += more
+            self._arrival.notify_all()
 
     def ends_at(self) -> int | None:
         """When who begins to wait now has waited long enough, in µs of the monotonic clock."""
@@ -135,6 +164,7 @@ class Bound:
     def after_fork_in_child(self) -> None:
         """In the child of a fork nobody waits: those who did are threads of the parent."""
         self.line = Line()
+        self._coming, self._arrival = 0, threading.Condition()
 
     def _add_in_line(self, new: Sequence[NewTask]) -> "list[Task[object]]":
         end = self.ends_at()
@@ -144,8 +174,10 @@ class Bound:
         try:
             left = None if end is None else max(0, end - monotonic())
             if mine.wait(None if left is None else min(left / _SECOND, threading.TIMEOUT_MAX)):
-                left = None if end is None else max(0, end - monotonic())
-                tasks = Waiting(self._client).until(lambda: self.add_if_room(new), left)
+                tasks = self.add_if_room(new, turn)
+                if tasks is None:
+                    left = None if end is None else max(0, end - monotonic())
+                    tasks = Waiting(self._client).until(lambda: self.add_if_room(new, turn), left)
                 if tasks is not None:
                     return tasks
         finally:

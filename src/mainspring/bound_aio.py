@@ -1,7 +1,7 @@
 """Waiting for room on an event loop: no thread waits, and a waiting that is cancelled leaves nothing behind."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mainspring.store.rows import NewTask
@@ -28,7 +28,7 @@ async def add(bound: "Bound", store: "Store", new: Sequence[NewTask], now: int) 
     over = None if end is None else loop.call_later(_left(end) / 1e6, _answer, mine, False)
     bound.line.join(turn)
     try:
-        tasks = await _when_room(bound, store, new, end) if await mine else None
+        tasks = await _when_room(bound, store, new, turn, end) if await mine else None
     finally:
         if over is not None:
             over.cancel()
@@ -39,14 +39,17 @@ async def add(bound: "Bound", store: "Store", new: Sequence[NewTask], now: int) 
 
 
 async def _when_room(
-    bound: "Bound", store: "Store", new: Sequence[NewTask], end: int | None
+    bound: "Bound", store: "Store", new: Sequence[NewTask], turn: Callable[[], object], end: int | None
 ) -> "list[Task[object]] | None":
     """Add as soon as there is room; None when the time was over first."""
+    # the end of the time cuts short the waiting, never the adding: what was added is told
+    tasks = await asyncio.to_thread(bound.add_if_room, new, turn)
+    if tasks is not None:
+        return tasks
     news = _News(store)
     try:
         while True:
-            # the end of the time cuts short the waiting, never the adding: what was added is told
-            tasks = await asyncio.to_thread(bound.add_if_room, new)
+            tasks = await asyncio.to_thread(bound.add_if_room, new, turn)
             if tasks is not None or (end is not None and not _left(end)):
                 return tasks
             await news.next(SAFETY_US if end is None else min(SAFETY_US, _left(end)))

@@ -18,8 +18,8 @@ WORDS = set(re.findall(r"\w+", TEXT))
 # What the parts of the package need of each other. Not for users, and not on the page.
 INNER = {
     mainspring.Daemon: {
-        "add_new", "after_adding", "answer_own", "ask", "before_adding", "bound", "build", "by_hand", "change_task", "declared",
-        "decode_result",
+        "add_new", "after_adding", "answer_own", "ask", "before_adding", "bound", "build", "by_hand", "change_task",
+        "declared", "decode_result",
         "find_row", "forget_engine", "hurry", "moment", "new_listener", "new_schedule", "own_answer", "reconcile",
         "put", "settle_dead", "wait_for",
     },

@@ -220,6 +220,78 @@ def test_who_comes_later_does_not_overtake(client):
     assert adding.ended().state == "waiting"
 
 
+@pytest.fixture
+def held_up():
+    """Lets adders stand in line before anybody may look: `held_up(daemon, [add, ...])` starts them, in their order."""
+
+    def start(daemon, adds):
+        blocker = threading.Event().set
+        daemon.bound.line.join(blocker)
+        adding = []
+        for number, add in enumerate(adds):
+            adding.append(Adding(add))
+            until(daemon, lambda number=number: in_line(daemon) == number + 2)
+        daemon.bound.line.leave(blocker)
+        return adding
+
+    return start
+
+
+def test_those_who_fit_write_together(client, held_up, monkeypatch):
+    daemon = client(3)
+    put, together = daemon.put, threading.Barrier(3, timeout=LONG)
+
+    def write(*arguments):
+        together.wait()
+        return put(*arguments)
+
+    monkeypatch.setattr(daemon, "put", write)
+    three = held_up(daemon, [lambda: daemon.add_task("t:note")] * 3)
+    assert len({adding.ended().id for adding in three}) == 3
+
+
+def test_who_was_let_on_and_has_not_written_yet_is_counted(client, held_up, monkeypatch):
+    daemon = client(1)
+    store, put, puts, second = daemon.store, daemon.put, [], threading.Semaphore(0)
+    pending = store.pending
+
+    def look(*asked):
+        second.release()
+        return pending(*asked)
+
+    def write(*arguments):
+        puts.append(threading.current_thread())
+        if len(puts) == 1:
+            for _ in range(2):  # its own look, and that of the other one
+                assert second.acquire(timeout=LONG)
+        return put(*arguments)
+
+    monkeypatch.setattr(store, "pending", look)
+    monkeypatch.setattr(daemon, "put", write)
+    first, other = held_up(daemon, [lambda: daemon.add_task("t:note")] * 2)
+    first.ended().cancel()
+    assert other.ended().state == "waiting"
+    assert puts == [first, other]
+
+
+def test_who_was_let_on_and_found_no_room_is_in_the_line_again(client, threaded, held_up, monkeypatch):
+    daemon, free = client(1), threaded(start=False)
+    put, quicker = daemon.put, []
+
+    def write(*arguments):
+        if not quicker:
+            quicker.extend(fill(free, 1))
+        return put(*arguments)
+
+    monkeypatch.setattr(daemon, "put", write)
+    waiting = held_up(daemon, [lambda: daemon.add_task("t:note")] * 2)
+    until(daemon, lambda: quicker and in_line(daemon) == 2)
+    quicker[0].cancel()
+    until(daemon, lambda: daemon.find(state="waiting"))[0].cancel()
+    assert len({adding.ended().id for adding in waiting} | {quicker[0].id}) == 3
+    assert not daemon.bound.line
+
+
 def test_what_keeps_or_replaces_needs_no_room(client):
     daemon = client(1)
     there = daemon.add_task("t:note", key="k")
