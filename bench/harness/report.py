@@ -163,11 +163,11 @@ def _burst(results: Results, key: str) -> str:
 
 
 def _bulk(results: Results, key: str) -> str:
-    return _rate(results.median(key, "bulk", "rate"))
+    return _rate(results.values(key, "bulk", "rate"), results.median(key, "bulk", "rate"))
 
 
 def _single(results: Results, key: str) -> str:
-    return _rate(results.median(key, "single", "rate"))
+    return _rate(results.values(key, "single", "rate"), results.median(key, "single", "rate"))
 
 
 def _idle(results: Results, key: str) -> str:
@@ -206,8 +206,11 @@ def _ms(us: float) -> str:
     return f"{us / 1000:,.2f} ms" if us < 100_000 else f"{us / 1000:,.0f} ms"
 
 
-def _rate(rate: float | None) -> str:
-    return "–" if rate is None else f"{rate:,.0f} /s"
+def _rate(values: list[float], median: float | None) -> str:
+    """The median and, of several rounds, the slowest and the fastest."""
+    if median is None:
+        return "–"
+    return f"{median:,.0f} /s" + (f" ({min(values):,.0f}–{max(values):,.0f})" if len(values) > 1 else "")
 
 
 def _short(times: float) -> str:

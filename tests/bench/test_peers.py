@@ -139,6 +139,11 @@ def test_the_line_of_a_peer_has_its_figures(recorded):
     assert line[6].startswith(f"{figure('huey-sqlite-thread', 'idle', 'wakes'):,.0f}, ")
 
 
+def test_several_rounds_show_how_far_they_were_apart(recorded):
+    results = again(recorded, "huey-sqlite-thread", "bulk", 900, 1_200, 700)
+    assert next(row for row in rows(results) if row[0] == "huey, SQLite, thread")[4] == "900 /s (700–1,200)"
+
+
 def test_what_failed_is_a_dash_and_is_told(recorded):
     results = again(recorded, "huey-sqlite-thread", "bulk", None)
     line = next(row for row in rows(results) if row[0] == "huey, SQLite, thread")
