@@ -18,7 +18,7 @@ from mainspring.engine.child_messages import (
 )
 from mainspring.store.journal import Journal
 from mainspring.tasks.options import RetryRule
-from mainspring.tasks.retry import wants_names
+from mainspring.tasks.retry import wants
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def test_an_exception_with_the_names_of_its_classes(driver):
     assert (outcome.problem.type, outcome.problem.message) == ("Missing", "gone")
     assert "raise Missing(text)" in outcome.problem.traceback
     assert outcome.names[:2] == ("child_bodies:Missing", "builtins:LookupError")
-    assert wants_names(rule(on=("builtins:LookupError",)), outcome.names)
-    assert not wants_names(rule(on=("builtins:OSError",)), outcome.names)
-    assert not wants_names(rule(never=("child_bodies:Missing",)), outcome.names)
+    assert wants(rule(on=("builtins:LookupError",)), outcome.names)
+    assert not wants(rule(on=("builtins:OSError",)), outcome.names)
+    assert not wants(rule(never=("child_bodies:Missing",)), outcome.names)
 
 
 def rule(on=("builtins:Exception",), never=()):
@@ -87,7 +87,7 @@ def rule(on=("builtins:Exception",), never=()):
 def test_retry_later(driver):
     outcome = driver.run("later")
     assert (outcome.kind, outcome.after) == ("later", 90_000_000)
-    assert wants_names(rule(on=()), outcome.names)
+    assert wants(rule(on=()), outcome.names)
 
 
 @pytest.mark.parametrize("body", ["leave", "leave_async"])
@@ -105,7 +105,7 @@ def test_arguments_that_do_not_fit_have_started(driver):
 
 def test_a_function_that_is_not_there_has_not_started(driver):
     outcome = driver.run("no_such_function")
-    assert (outcome.kind, outcome.started_at, outcome.finished_at) == ("not-started", 0, 0)
+    assert (outcome.kind, outcome.started_at, outcome.finished_at) == ("unknown", 0, 0)
     assert "no function no_such_function" in outcome.why
 
 
@@ -120,7 +120,7 @@ def test_a_name_that_only_the_daemons_process_registered(driver):
         assert driver.child.feed(encode_feed(Feed(task=1, token=1, attempt=1, run_at=0, work=work, **more)))
         return driver.expect(Outcome)
 
-    assert run("elsewhere").kind == "not-started"
+    assert run("elsewhere").kind == "unknown"
     assert run("elsewhere", payload="[[2],{}]", origin="child_bodies:double").result == "4"
     assert "No module named 'no_such_module'" in run("nowhere", origin="no_such_module:double").why
     assert "no attribute '<locals>'" in run("inner", origin="child_bodies:double.<locals>.inner").why
@@ -220,12 +220,13 @@ def test_a_body_sees_that_it_is_asked_to_stop(driver):
 def test_a_coroutine_is_cancelled(driver):
     token = driver.feed("asleep", task=8)
     driver.started(8)
-    driver.child.control(Stop(8, token))
+    driver.child.control(Stop(8, token))  # only told: it has time for a good end
+    driver.child.control(Stop(8, token, "cancelled"))
     outcome = driver.expect(Outcome)
     assert (outcome.kind, outcome.problem.type) == ("error", "CancelledError")
     token = driver.feed("stubborn", task=9)
     driver.started(9)
-    driver.child.control(Stop(9, token))
+    driver.child.control(Stop(9, token, "cancelled"))
     assert driver.expect(Outcome).kind in ("ok", "error")  # error: it was cancelled before its first step
     assert driver.run("add", "[[1,2],{}]").result == "3"
 

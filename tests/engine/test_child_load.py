@@ -79,7 +79,7 @@ def test_functions_of_the_main_script(run):
 def test_names_that_the_main_script_registers(run):
     driver = run(SCRIPT.format(store="memory:")).ready()
     assert named(driver, "own.name").result == '"named"'
-    assert named(driver, "own.other").kind == "not-started"
+    assert named(driver, "own.other").kind == "unknown"
 
 
 def test_a_main_script_that_was_started_as_a_module(run, tmp_path):
@@ -109,7 +109,7 @@ def test_functions_of_a_prompt_cannot_be_reached(run, tmp_path):
     driver = Driver(on_path(tmp_path, app=None)).ready()
     outcome = driver.run("__main__:typed")
     driver.close()
-    assert outcome.kind == "not-started"
+    assert outcome.kind == "unknown"
     assert "at a prompt" in outcome.why
 
 

@@ -18,9 +18,10 @@ from mainspring.store.journal import Journal
 from mainspring.store.rows import Settlement
 from mainspring.tasks import codec
 from mainspring.tasks.context import TaskContext, enter
-from mainspring.tasks.problems import Problem, describe
+from mainspring.tasks.names import class_names
+from mainspring.tasks.problems import describe
 from mainspring.tasks.registry import Registered, Registry
-from mainspring.tasks.retry import RetryLater, wants
+from mainspring.tasks.retry import RetryLater
 from mainspring.tasks.state import Kind
 from mainspring.when.clock import Clock
 
@@ -150,7 +151,9 @@ class Attempt:
             return self._ended_badly(held, slot, error)
         finished_at = self._now()
         if slot.cause == settle.TIME_LIMIT:  # it heeded the request, or came back too late
-            return settle.failed(held, attempt, started_at, finished_at, settle.TIME_LIMIT, over(held), retry=True)
+            return settle.failed(
+                held, attempt, started_at, finished_at, settle.TIME_LIMIT, settle.time_limit(held), retry=True
+            )
         try:
             result = None if value is None else codec.encode_result(value, registered.plan)
         except MainspringError as error:
@@ -174,24 +177,7 @@ class Attempt:
     def _ended_badly(self, held: Held, slot: Slot, error: BaseException) -> Settlement:
         started_at, attempt = slot.started_at, slot.attempt
         finished_at = self._now()
-        if slot.cause == settle.TIME_LIMIT:
-            return settle.failed(held, attempt, started_at, finished_at, settle.TIME_LIMIT, over(held), retry=True)
-        problem = describe(error)
-        if slot.cause == "cancelled":
-            return settle.cancelled(held, attempt, started_at, finished_at, problem)
-        if slot.cause is not None:
-            return settle.interrupted(held, attempt, started_at, finished_at)
-        once = held.options.delivery == "at-most-once"
-        if isinstance(error, RetryLater) and not once:
-            return settle.postponed(held, attempt, started_at, finished_at, error.after, problem)
-        rule = held.options.retry
-        retry = rule is not None and not once and wants(rule, error)
-        return settle.failed(held, attempt, started_at, finished_at, "error", problem, retry=retry)
-
-
-def over(held: Held) -> Problem:
-    """The words for a time limit that is over."""
-    from mainspring.when.durations import format_duration
-
-    limit = format_duration(held.options.timeout or 0)
-    return Problem("TimeLimit", f"the attempt ran longer than its time limit of {limit}")
+        after = error.after if isinstance(error, RetryLater) else None
+        return settle.raised(
+            held, attempt, started_at, finished_at, slot.cause, describe(error), class_names(type(error)), after
+        )

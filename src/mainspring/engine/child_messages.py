@@ -66,7 +66,7 @@ class Outcome(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
 
     `kind`: "ok"; "error", with `problem` and the `names` of the exception's class and its bases; "later" (it raised
     `RetryLater`), with `after`, too; "unkept": it returned what cannot be stored, `problem` says why; "not-started":
-    nothing was run, `why` says why not, and both instants are 0. `retire`: this child has done its part, runs nothing
+    nothing was run, `why` says why not, and both instants are 0; "unknown": the same, for there is no such function. `retire`: this child has done its part, runs nothing
     more and waits for `End`.
     """
 
@@ -135,7 +135,10 @@ class Setup(msgspec.Struct, array_like=True, tag=1, frozen=True, kw_only=True):
 
 
 class Stop(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):
-    """Ask this task to stop; one that has not started yet is answered with "not-started"."""
+    """Ask this task to stop; one that has not started yet is answered with "not-started".
+
+    Without a `why` it is only told, by `stopping()`; with one a coroutine is cancelled, too.
+    """
 
     task: int
     token: int

@@ -82,7 +82,8 @@ class Tasks:
         running = self._running
         if running is not None and running[:2] == (asked.task, asked.token):
             running[2].stop = True
-            self._coroutines.cancel()
+            if asked.why:  # else it is only told, and has time for a good end
+                self._coroutines.cancel()
             if self._sleeper is not None:
                 self._sleeper.wake()
 
@@ -91,7 +92,7 @@ class Tasks:
         task, token, run_at = feed.task, feed.token, feed.run_at
         target = self._targets.get(feed.work) or self._find(feed)
         if isinstance(target, str):
-            return _not_started(feed, target)
+            return Outcome(feed.task, feed.token, 0, 0, "unknown", why=target)
         unreadable: BaseException | None = None
         args: tuple[object, ...] = ()
         kwargs: dict[str, object] = {}

@@ -288,8 +288,7 @@ class Engine:
         self.supervisor.ask_stop()
         self.pool.stop()
         for slot in self.pool.slots:
-            if slot.context is not None:
-                slot.context.stop = True  # `stopping()`: whoever asks may use the grace to come to a good end
+            slot.hint()  # whoever asks `stopping()` may use the grace to come to a good end
         self._give_back()
         ended = self.pool.join(0 if self._hurry.is_set() else grace)
         if not ended:
@@ -310,7 +309,7 @@ class Engine:
     def _interrupt(self) -> None:
         """The grace is over: ask what runs to stop, and settle what does not."""
         for slot in self.pool.slots:
-            slot.ask("daemon stopped")
+            slot.ask(settle.STOPPED)
         self.pool.join(_LAST_CHANCE_S)
         now = self.clock.now()
         for slot in self.pool.slots:

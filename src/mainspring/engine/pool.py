@@ -17,7 +17,6 @@ class Slot:
     """One worker's place: what it runs, since when, and how to ask it to stop."""
 
     __slots__ = (
-        "_ticket",
         "attempt",
         "cause",
         "context",
@@ -29,6 +28,7 @@ class Slot:
         "output",
         "settled",
         "started_at",
+        "ticket",
     )
 
     def __init__(self, index: int) -> None:
@@ -39,7 +39,7 @@ class Slot:
 
     def clear(self) -> None:
         """Nothing runs here."""
-        self._ticket = [True]
+        self.ticket = [True]  # one for each turn
         self.held: Held | None = None
         self.context: TaskContext | None = None
         self.attempt = 0
@@ -51,13 +51,17 @@ class Slot:
         self.output: Callable[[], str | None] | None = None  # a program's output when it changed since the last call
 
     def seize(self) -> bool:
-        """Between taking a task and starting its body: whoever gets True, the worker or the responder, decides over
-        it.
-        """
-        try:
-            return self._ticket.pop()
-        except IndexError:
-            return False
+        """The worker asks, between taking a task and starting its body: has nobody recalled it?"""
+        return _draw(self.ticket)
+
+    def hint(self) -> None:
+        """Let `stopping()` say so, and nothing more: there is time for a good end."""
+        if self.context is not None:
+            self.context.stop = True
+
+    def end(self) -> bool:
+        """End what runs here by force, if that can be; what comes of it is settled by whoever sees it end."""
+        return False
 
     def ask(self, cause: str) -> None:
         """Ask what runs here to stop, once; the first cause counts."""
@@ -66,6 +70,13 @@ class Slot:
             self.context.stop = True
             if self.halt is not None:
                 self.halt()
+
+
+def _draw(ticket: list[bool]) -> bool:
+    try:
+        return ticket.pop()
+    except IndexError:
+        return False
 
 
 Work = Callable[[Held, Slot], None]
@@ -81,6 +92,12 @@ class Pool(Protocol):
 
     def nudge(self) -> bool:
         """Look whether what is due gets on; True: look again in a millisecond."""
+
+    def recall(self, task: int) -> Held | None:
+        """Take a task back that was given to a worker and has not started; None when that cannot be."""
+
+    def running(self, task: int) -> Slot | None:
+        """Where this task runs."""
 
     def room(self) -> int:
         """How many more due tasks are worth holding here; 0 when what waits already fills the workers for a while."""
@@ -163,6 +180,22 @@ class _Base:
         """The lowest priority among what waits for a worker."""
         with self._lock:
             return self.ready.lowest()
+
+    def recall(self, task: int) -> Held | None:
+        """See `Pool`: between taking a task and starting it, the worker and whoever recalls it draw one ticket."""
+        for slot in self.slots:
+            ticket, held = slot.ticket, slot.held
+            if held is not None and held.id == task and slot.ticket is ticket:  # else the worker has gone on meanwhile
+                return held if _draw(ticket) else None
+        return None
+
+    def running(self, task: int) -> Slot | None:
+        """See `Pool`."""
+        for slot in self.slots:
+            held = slot.held
+            if held is not None and held.id == task:
+                return slot
+        return None
 
     def stuck(self, now: int) -> bool:
         """Have all workers been at the same bodies for 50 ms? Then nobody knows how long what is due would wait here.

@@ -83,7 +83,7 @@ class ProgramAttempts:
         problem = _problem(held, slot, result)
         if result.lost and slot.cause is None:
             return settle.lost(held, attempt, started_at, finished_at, problem)
-        if slot.cause == "cancelled":
+        if slot.cause == settle.CANCELLED:
             return settle.cancelled(held, attempt, started_at, finished_at, problem, output)
         if slot.cause == settle.TIME_LIMIT:
             return settle.failed(
@@ -118,9 +118,7 @@ def _reason(result: ProgramResult) -> str:
 
 def _problem(held: Held, slot: Slot, result: ProgramResult) -> Problem:
     if slot.cause == settle.TIME_LIMIT:
-        from mainspring.engine.attempt import over
-
-        return over(held)
+        return settle.time_limit(held)
     if result.signal is not None:
         return Problem("Signal", f"the program was ended by {_signal_name(result.signal)}")
     if result.exit_code is not None:

@@ -64,18 +64,15 @@ class Responder:
         if isinstance(demand, Release):
             return self._release(task, demand.queue, now)
         assert task is not None
-        held = self._timeline.withdraw(task)
+        held = self._timeline.withdraw(task) or self._pool.recall(task)
         if held is not None:
             return self._store.change(task, demand, now, token=held.token)
-        for slot in self._pool.slots:
-            taken = slot.held
-            if taken is not None and taken.id == task:
-                if slot.seize():  # a worker has it and has not started it: the worker finds that it is too late
-                    return self._store.change(task, demand, now, token=taken.token)
-                if slot.settled or not isinstance(demand, Cancel):
-                    return Verdict("too-late", State.RUNNING)
-                slot.ask("cancelled")
-                return Verdict("stopping", State.RUNNING)
+        slot = self._pool.running(task)
+        if slot is not None:
+            if slot.settled or not isinstance(demand, Cancel):
+                return Verdict("too-late", State.RUNNING)
+            slot.ask(settle.CANCELLED)
+            return Verdict("stopping", State.RUNNING)
         # not held, not running: its outcome is being written, or it never was this node's
         verdict = self._store.change(task, demand, now)
         return None if verdict.outcome == "held" and verdict.holder == self._node else verdict
@@ -95,7 +92,7 @@ class Responder:
         self._claimer.hold_off(task, now)
         if given:
             return Verdict("done")
-        if any(slot.held is not None and slot.held.id == task for slot in self._pool.slots):
+        if self._pool.running(task) is not None:
             return Verdict("too-late", State.RUNNING)
         row = self._store.get(task)
         if row is None:

@@ -3,11 +3,13 @@
 One match from an ending to the next state. Nothing here reads a clock, runs a body or touches a store.
 """
 
+from collections.abc import Sequence
+
 from mainspring.engine.timeline import Held
 from mainspring.store.rows import Settlement
 from mainspring.tasks.options import decode_options, encode_options
 from mainspring.tasks.problems import Problem
-from mainspring.tasks.retry import next_delay
+from mainspring.tasks.retry import next_delay, wants
 from mainspring.tasks.state import CODES, State
 
 _WAITING = CODES[State.WAITING]
@@ -18,6 +20,8 @@ _CANCELLED = CODES[State.CANCELLED]
 _MISSED = CODES[State.MISSED]
 
 TIME_LIMIT = "time limit"
+CANCELLED = "cancelled"
+STOPPED = "daemon stopped"
 LOST = "lost"
 WORKER_LOST = "worker lost"
 POISON = "poison"
@@ -68,21 +72,54 @@ def failed(
     )  # fmt: skip
 
 
-def postponed(held: Held, attempt: int, started_at: int, finished_at: int, after: int, problem: Problem) -> Settlement:
+def postponed(
+    held: Held, attempt: int, started_at: int, finished_at: int, after: int, problem: Problem, output: str | None = None
+) -> Settlement:
     """The body raised `RetryLater`: another attempt after `after` µs, which uses no retry."""
     return _again(
-        held, attempt, held.task.failures, started_at, finished_at, finished_at + after, "retry later", problem, None
+        held, attempt, held.task.failures, started_at, finished_at, finished_at + after, "retry later", problem, output
     )
 
 
 def _again(
-    held: Held, attempt: int, failures: int, started_at: int, finished_at: int, run_at: int, reason: str,
-    problem: Problem, output: str | None,
+    held: Held, attempt: int, failures: int, started_at: int | None, finished_at: int, run_at: int, reason: str,
+    problem: Problem, output: str | None, *, lost: bool = False,
 ) -> Settlement:  # fmt: skip
     return Settlement(
         held.id, held.token, _WAITING, False, attempt, failures, run_at, reason, started_at, finished_at,
-        None, problem.encode(), output, True,
+        None, problem.encode(), output, True, lost=lost,
     )  # fmt: skip
+
+
+def raised(
+    held: Held, attempt: int, started_at: int, finished_at: int, cause: str | None, problem: Problem,
+    names: Sequence[str], after: int | None = None, output: str | None = None,
+) -> Settlement:  # fmt: skip
+    """The body raised `problem`; `names`: those of the exception's class and bases; `after`: it was `RetryLater`.
+
+    `cause`: why it had been asked to stop, if it had.
+    """
+    if cause == TIME_LIMIT:  # it heeded the request
+        return failed(
+            held, attempt, started_at, finished_at, TIME_LIMIT, time_limit(held), retry=True, output=output
+        )  # fmt: skip
+    if cause == CANCELLED:
+        return cancelled(held, attempt, started_at, finished_at, problem, output)
+    if cause is not None:
+        return interrupted(held, attempt, started_at, finished_at)
+    if after is not None and not _once(held):
+        return postponed(held, attempt, started_at, finished_at, after, problem, output)
+    rule = held.options.retry
+    retry = rule is not None and not _once(held) and wants(rule, names)
+    return failed(held, attempt, started_at, finished_at, "error", problem, retry=retry, output=output)
+
+
+def time_limit(held: Held) -> Problem:
+    """The words for a time limit that is over."""
+    from mainspring.when.durations import format_duration
+
+    limit = format_duration(held.options.timeout or 0)
+    return Problem("TimeLimit", f"the attempt ran longer than its time limit of {limit}")
 
 
 def cancelled(
@@ -107,13 +144,23 @@ def returned(held: Held, attempt: int | None = None) -> Settlement:
     return Settlement(held.id, held.token, _WAITING, False, task.attempt if attempt is None else attempt, task.failures)
 
 
-def lost(held: Held, attempt: int, started_at: int, finished_at: int, problem: Problem) -> Settlement:
-    """Whatever ran it died, and this daemon lives: it waits again and uses no retry, but not for ever."""
-    if _once(held):
-        return failed(held, attempt, started_at, finished_at, LOST, problem, retry=False)
-    if attempt - held.task.failures >= POISON_LOSSES:
-        return failed(held, attempt, started_at, finished_at, POISON, problem, retry=False)
-    return _again(held, attempt, held.task.failures, started_at, finished_at, held.run_at, WORKER_LOST, problem, None)
+def lost(
+    held: Held, attempt: int, started_at: int | None, finished_at: int, problem: Problem, output: str | None = None
+) -> Settlement:
+    """Whatever ran it died, and this daemon lives: it waits again and uses no retry, but not for ever.
+
+    `started_at` None: it died of what comes before the body, such as the unpacking of the arguments.
+    """
+    failures = held.task.failures
+    if _once(held) or held.task.losses + 1 >= POISON_LOSSES:
+        reason = LOST if _once(held) else POISON
+        return Settlement(
+            held.id, held.token, _FAILED, False, attempt, failures, None, reason, started_at, finished_at,
+            None, problem.encode(), output, durable=_once(held), lost=True,
+        )  # fmt: skip
+    return _again(
+        held, attempt, failures, started_at, finished_at, held.run_at, WORKER_LOST, problem, output, lost=True
+    )  # fmt: skip
 
 
 def interrupted(held: Held, attempt: int, started_at: int, now: int) -> Settlement:
@@ -121,4 +168,4 @@ def interrupted(held: Held, attempt: int, started_at: int, now: int) -> Settleme
     problem = Problem("DaemonStopped", "the daemon stopped while this attempt ran; it did not end within the grace")
     if _once(held):
         return failed(held, attempt, started_at, now, LOST, problem, retry=False)
-    return _again(held, attempt, held.task.failures, started_at, now, held.run_at, "daemon stopped", problem, None)
+    return _again(held, attempt, held.task.failures, started_at, now, held.run_at, STOPPED, problem, None)

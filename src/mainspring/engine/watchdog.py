@@ -1,6 +1,7 @@
 """Ends attempts at their time limit, by the monotonic clock.
 
-A coroutine is cancelled and a program ended; a function on a thread can only be asked. What does not come back at
+A coroutine is cancelled and a program ended, a worker process that does not heed is replaced; a function on a thread
+can only be asked. What does not come back at
 once and has no retry left is settled `failed`, reason `time limit`, right then; its late result is refused and its
 worker stays taken until the body returns. With a retry left the outcome waits for the body: no retry starts beside
 it.
@@ -11,7 +12,6 @@ import threading
 from collections.abc import Callable
 
 from mainspring.engine import settle
-from mainspring.engine.attempt import over
 from mainspring.engine.pool import Slot
 from mainspring.engine.service import Loop
 from mainspring.engine.timeline import Held
@@ -66,10 +66,14 @@ class Watchdog:
             self._add(self._clock.monotonic() + HEED_US, slot, held)
             return
         # asked before, and still there
+        if slot.end():
+            return
         rule = held.options.retry
         last = rule is None or held.task.failures >= rule.times
         if slot.cause == settle.TIME_LIMIT and last and held.lane.kind is Kind.FUNCTION and not slot.settled:
             slot.settled = True
             self._put(
-                settle.failed(held, slot.attempt, slot.started_at, now, settle.TIME_LIMIT, over(held), retry=False)
+                settle.failed(
+                    held, slot.attempt, slot.started_at, now, settle.TIME_LIMIT, settle.time_limit(held), retry=False
+                )
             )

@@ -31,6 +31,7 @@ def reservation(task: Task) -> Reservation:
 def settle(task: Task, settlement: Settlement, state: State) -> None:
     """Apply a settlement whose token was right."""
     task.attempt, task.failures = settlement.attempt, settlement.failures
+    task.losses += settlement.lost
     if settlement.run_at is not None:
         task.run_at = settlement.run_at
     if settlement.started_at is not None:

@@ -102,6 +102,7 @@ class Settlement(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failed_try: bool = False
     durable: bool = False  # an outcome of an at-most-once task: the batch that has one is committed durably
     options: str | None = None  # completed from the registration, for a task whose adder did not know it
+    lost: bool = False  # whatever ran it died: counted as a loss
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
@@ -257,8 +258,8 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     app: str | None
     alive: bool
     busy: int
-    unknown: list[int]  # the lanes it cannot run: functions it does not know, programs it may not start
     lateness: list[int | None]  # `Journal.lateness`: where it came from on this node
+    unknown: list[int]  # the lanes it cannot run: functions it does not know, programs it may not start
 
 
 class TakenOver(msgspec.Struct, frozen=True):

@@ -73,7 +73,7 @@ def _update(con: apsw.Connection, settlements: Sequence[Settlement]) -> int:
         return written
     rest = [
         (
-            *(s.id, s.token, s.code, s.keep, s.attempt, s.failures, s.run_at),
+            *(s.id, s.token, s.code, s.keep, s.attempt, s.failures, s.lost, s.run_at),
             *(s.reason, s.started_at, s.finished_at, s.result, s.error),
         )
         for s in settlements

@@ -184,10 +184,11 @@ INSERT INTO task (lane, run_at, created_at, name, options, payload, key, expires
 _APPLIES = """task.id = s.id AND task.token = s.token
   AND NOT (task.state = 1 AND s.code = 5)"""  # LEGAL's only gap among the states that can be held
 SETTLE = f"""
-WITH s (id, token, code, keep, attempt, failures, run_at, reason, started_at, finished_at, result, error)
+WITH s (id, token, code, keep, attempt, failures, lost, run_at, reason, started_at, finished_at, result, error)
   AS (VALUES {{rows}})
 UPDATE task SET state = s.code, holder = iif(s.keep, task.holder, NULL), token = iif(s.keep, task.token, NULL),
-  attempt = s.attempt, failures = s.failures, run_at = coalesce(s.run_at, task.run_at),
+  attempt = s.attempt, failures = s.failures, losses = task.losses + s.lost,
+  run_at = coalesce(s.run_at, task.run_at),
   started_at = coalesce(s.started_at, task.started_at), reason = iif(s.code, s.reason, NULL),
   finished_at = iif(s.code, s.finished_at, NULL), result = iif(s.code, s.result, NULL),
   error = iif(s.code, s.error, NULL)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from mainspring.errors import InvalidValue
-from mainspring.tasks.names import class_name, class_names
+from mainspring.tasks.names import class_name
 from mainspring.tasks.options import RetryRule
 from mainspring.when.durations import parse_duration
 
@@ -114,13 +114,10 @@ def as_retry(value: int | Retry | None) -> RetryRule | None:
     return Retry(value).rule
 
 
-def wants(rule: RetryRule, exception: BaseException) -> bool:
-    """Whether `rule` is for this exception, by the names of its class and bases. How often is not asked here."""
-    return wants_names(rule, class_names(type(exception)))
-
-
-def wants_names(rule: RetryRule, names: Sequence[str]) -> bool:
-    """The same by the names alone (`names.class_names`), for an exception that was raised in another process."""
+def wants(rule: RetryRule, names: Sequence[str]) -> bool:
+    """Whether `rule` is for an exception, by the names of its class and bases (`names.class_names`): it may have been
+    raised in another process. How often is not asked here.
+    """
     if _LATER in names:
         return True
     return not any(name in rule.never for name in names) and any(name in rule.on for name in names)
