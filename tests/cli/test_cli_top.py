@@ -1,13 +1,16 @@
 """`top`: one frame or one document where there is no terminal; live in one, which it gives back on every way out."""
 
+import itertools
 import os
 import select
 import signal
 import sys
 
 import pytest
+from test_frame import FULL, NOW
 
 from mainspring import Daemon
+from mainspring.cli import top
 from mainspring.cli.overview import read_overview
 from mainspring.testing import VirtualClock
 
@@ -71,6 +74,59 @@ def test_elsewhere_it_is_one_frame(cli):
     assert (document["late"]["count"], len(document["recent"])) == (0, 60)
 
 
+class Slow:
+    """A clock, a screen and a watch in one: a look takes `took`, waits take as long as they may, `q` after some."""
+
+    def __init__(self, took, news=False, waits=12):
+        self.took, self.news, self.waits = took, news, waits
+        self.at, self.looks, self.keys, self.clock, self.store = 0, [], True, self, self
+
+    def monotonic(self):
+        return self.at
+
+    def now(self):
+        return NOW + self.at
+
+    def look(self, _client, _now, _limit):
+        self.looks.append(self.at)
+        self.at += self.took
+        return FULL
+
+    def watch(self):
+        return self
+
+    def fileno(self):
+        return 3
+
+    def drain(self):
+        return ["done"] * self.news
+
+    def close(self): ...
+
+    def size(self):
+        return 80, 24
+
+    def show(self, lines):
+        assert len(lines) == 24
+
+    def wait(self, fd, timeout):
+        self.waits -= 1
+        self.at += 1_000 if self.news and fd >= 0 else timeout
+        return "" if self.waits else "q"
+
+
+@pytest.mark.parametrize(
+    ("took", "news", "every"),
+    [(1_000, False, 1_000_000), (1_000, True, 200_000), (30_000, True, 600_000), (100_000, False, 2_000_000)],
+)
+def test_a_look_takes_a_twentieth_of_the_time_at_most(monkeypatch, took, news, every):
+    slow = Slow(took, news)
+    monkeypatch.setattr(top, "read_overview", slow.look)
+    top.Live(slow, slow).run()
+    apart = {later - earlier for earlier, later in itertools.pairwise(slow.looks)}
+    assert apart == {every}
+
+
 class Terminal:
     """A program in a terminal of its own: what it writes is read as it comes."""
 
@@ -132,38 +188,38 @@ GIVEN_BACK = "\x1b[?25h\x1b[?1049l"
 @pytest.mark.process
 def test_live_it_shows_what_is_added_and_pauses(cli, terminal):
     cli("after", "1h", "--name", "first", "--", "true")
-    top = terminal("top")
-    top.until("first")
-    assert "\x1b[?1049h" in top.seen
+    live = terminal("top")
+    live.until("first")
+    assert "\x1b[?1049h" in live.seen
     cli("after", "2h", "--name", "second", "--", "true")
-    top.until("second")
-    top.press("p")
-    top.until("pause everything? y/n")
-    top.press("n")
-    top.press("py")
-    top.until("paused")
+    live.until("second")
+    live.press("p")
+    live.until("pause everything? y/n")
+    live.press("n")
+    live.press("py")
+    live.until("paused")
     assert cli.json("status")["paused"] == ["*"]
-    top.press("p")
-    top.until("go on with everything? y/n")
-    top.press("y")
-    top.forget()
-    top.until("pause everything, or go on")
+    live.press("p")
+    live.until("go on with everything? y/n")
+    live.press("y")
+    live.forget()
+    live.until("pause everything, or go on")
     assert cli.json("status")["paused"] == []
-    assert GIVEN_BACK not in top.seen
-    top.press("q")
-    assert top.end() == 0
-    assert top.seen.endswith(GIVEN_BACK)
+    assert GIVEN_BACK not in live.seen
+    live.press("q")
+    assert live.end() == 0
+    assert live.seen.endswith(GIVEN_BACK)
 
 
 @pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_the_terminal_is_given_back_when_it_is_ended(cli, terminal, number, code):
     cli("after", "1h", "--", "true")
-    top = terminal("top")
-    top.until("RUNNING")
-    os.kill(top.pid, number)
-    assert top.end() == code
-    assert GIVEN_BACK in top.seen
+    live = terminal("top")
+    live.until("RUNNING")
+    os.kill(live.pid, number)
+    assert live.end() == code
+    assert GIVEN_BACK in live.seen
 
 
 @pytest.mark.process
@@ -180,34 +236,34 @@ def test_the_terminal_is_given_back_when_it_fails(cli, terminal, write):
         """,
     )
     cli("after", "1m", "--", "true")
-    top = terminal("top", "--app", "breaks:daemon")
-    top.until("RUNNING")
-    assert top.end() == 1
-    assert "error" in top.seen[top.seen.index(GIVEN_BACK) :]
+    live = terminal("top", "--app", "breaks:daemon")
+    live.until("RUNNING")
+    assert live.end() == 1
+    assert "error" in live.seen[live.seen.index(GIVEN_BACK) :]
 
 
 @pytest.mark.process
 def test_it_follows_the_size_of_the_terminal(cli, terminal):
     termios, fcntl = pytest.importorskip("termios"), pytest.importorskip("fcntl")
     cli("after", "3h", "--", "true")
-    top = terminal("top")
-    top.until("RUNNING")
-    top.forget()
-    fcntl.ioctl(top.fd, termios.TIOCSWINSZ, b"\x0c\x00\x28\x00\x00\x00\x00\x00")  # 12 lines of 40
-    top.until("\x1b[?2026l")
-    frame = top.seen.rpartition("\x1b[?2026h")[2]
+    live = terminal("top")
+    live.until("RUNNING")
+    live.forget()
+    fcntl.ioctl(live.fd, termios.TIOCSWINSZ, b"\x0c\x00\x28\x00\x00\x00\x00\x00")  # 12 lines of 40
+    live.until("\x1b[?2026l")
+    frame = live.seen.rpartition("\x1b[?2026h")[2]
     assert frame.count("\n") == 11
-    top.press("q")
-    assert top.end() == 0
+    live.press("q")
+    assert live.end() == 0
 
 
 @pytest.mark.process
 def test_no_colour_when_it_is_not_wanted(cli, terminal, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     cli("after", "1h", "--", "true")
-    top = terminal("top")
-    top.until("RUNNING")
-    top.press("q")
-    assert top.end() == 0
-    assert "\x1b[3" not in top.seen
-    assert "\x1b[1m" not in top.seen
+    live = terminal("top")
+    live.until("RUNNING")
+    live.press("q")
+    assert live.end() == 0
+    assert "\x1b[3" not in live.seen
+    assert "\x1b[1m" not in live.seen

@@ -60,7 +60,7 @@ class Live:
                 took = clock.monotonic() - began
                 self._draw(overview)
                 rest_until = began + max(_OFTEN_US, took * _SHARE)
-                until = began + looks_again_in(overview, now)
+                until = max(rest_until, began + looks_again_in(overview, now))
                 news = False
                 # news is looked at when the rest is over; keys and a new size are answered at once
                 while self._going and clock.monotonic() < (rest_until if news else until):
