@@ -16,6 +16,7 @@ from mainspring.engine.child_messages import (
     End,
     Frames,
     Go,
+    NeedPayload,
     No,
     Output,
     Payload,
@@ -38,7 +39,7 @@ class Link:
         self._control = socket.socket(fileno=control)
         self._frames = Frames()
         self._heard: list[ControlMessage] = []
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()  # again by the same thread: a finalizer that prints, run by the collector
         self._bell, bell = os.pipe()
         self._bell_end = bell
         self.output = Capture(lambda: os.write(bell, b"!"))
@@ -65,6 +66,20 @@ class Link:
         data = framed(answer)
         with self._sending:
             self._answers.sendall(data)
+
+    def payload(self, task: int, token: int) -> str | None:
+        """Ask for the arguments that were too large to be fed, piece by piece; None when they are withheld."""
+        pieces: list[str] = []
+        at = 0
+        while True:
+            self.send(NeedPayload(task, token, at))
+            piece = self.replies.get()
+            if not isinstance(piece, Payload):
+                return None
+            pieces.append(piece.text)
+            at += len(piece.text)
+            if piece.last:
+                return "".join(pieces)
 
     def _listen(self) -> None:
         try:

@@ -3,7 +3,7 @@
     python -c '... main()' INDEX COUNT PARENT FEED ANSWERS CONTROL JOURNAL [LOCK ...]
 
 It reads its setup, becomes like the daemon's process (`child_load`), says that it is ready, and runs what it is fed
-(`child_tasks`). SIGTERM ends it, as it ends any process; SIGINT does nothing here: it is the daemon's to handle.
+(`child_tasks`; `async def` listeners: `child_listeners`). SIGTERM ends it, as it ends any process; SIGINT does nothing here: it is the daemon's to handle.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ import os
 import signal
 import sys
 
+from mainspring.engine.child_lines import Lines
 from mainspring.engine.child_link import Link, die
+from mainspring.engine.child_listeners import Listeners
 from mainspring.engine.child_load import Functions, failure
 from mainspring.engine.child_messages import Ready
 from mainspring.engine.child_tasks import Tasks
@@ -38,6 +40,9 @@ def main() -> None:
     link = Link(feed, answers, control)
     link.output.install()
     setup = link.setup()
+    if setup.role != "tasks":
+        link.output = Lines(link.send)
+        link.output.install()
     link.listen()
     journal = ring.Journal(mmap.mmap(journal_fd, ring.SIZE), part=(index, count))
     journal.resume()
@@ -52,8 +57,13 @@ def main() -> None:
     link.output.catch_logs(setup.log_level)
     gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again
-    link.send(Ready(os.getpid()))
-    Tasks(link, functions, journal, SystemClock(), setup).serve()
+    runs: Tasks | Listeners
+    if setup.role == "coroutines":
+        runs = Listeners(link, functions)
+    else:
+        runs = Tasks(link, functions, journal, SystemClock(), setup)
+    link.send(Ready(os.getpid()))  # from here on it can be asked to stop something
+    runs.serve()
     del own_main
 
 

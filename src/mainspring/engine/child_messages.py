@@ -30,6 +30,9 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
 
     `origin`: the function's own `module:qualname`, where that is not what `work` says already: a child that does not
     know the name looks there. Only what the daemon itself has registered may be named so: it is not checked.
+
+    One turn of a listener: `task` is negative, and no task's; `name` is the listener's, `fence` what its body sees.
+    With `pause` (µs) it is an `async def` one, to be awaited again and again with that pause.
     """
 
     task: int
@@ -43,6 +46,8 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
     once: bool = False  # at most once: the start is asked for
     asks: bool = False
     origin: str | None = None
+    fence: int | None = None
+    pause: int | None = None
 
 
 # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -108,7 +113,22 @@ class Output(msgspec.Struct, array_like=True, tag=6, frozen=True, gc=False):
     text: str
 
 
-Answer = Ready | Failed | Outcome | Begin | NeedPayload | Output
+class Wrote(msgspec.Struct, array_like=True, tag=7, frozen=True, gc=False):
+    """Whole lines that a listener has printed and logged, without the last one's end."""
+
+    name: str
+    text: str
+
+
+class MoreTurns(msgspec.Struct, array_like=True, tag=8, frozen=True, gc=False):
+    """So many turns of an `async def` listener have begun since the last time, each after one that went well."""
+
+    task: int
+    token: int
+    count: int
+
+
+Answer = Ready | Failed | Outcome | Begin | NeedPayload | Output | Wrote | MoreTurns
 
 
 # ── control ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,6 +138,8 @@ class Setup(msgspec.Struct, array_like=True, tag=1, frozen=True, kw_only=True):
     `app`: "module:attribute" of a Daemon; `main`: the path of the main script, or `main_module` its name when it was
     started with `-m`. `directory` and `allow` are the registry's. `environ` is added to what is inherited: the flags
     of the command line, as `MAINSPRING_STORE`. `max_tasks`, `max_memory` (bytes): when a child is to be replaced.
+    `role`: "tasks"; "listeners" (turns of functions, one at a time) or "coroutines" (`async def` listeners, all at
+    once), which tell their output by the line.
     """
 
     path: tuple[str, ...]
@@ -132,6 +154,7 @@ class Setup(msgspec.Struct, array_like=True, tag=1, frozen=True, kw_only=True):
     max_tasks: int | None = None
     max_memory: int | None = None
     log_level: int = 20  # logging.INFO
+    role: str = "tasks"
 
 
 class Stop(msgspec.Struct, array_like=True, tag=2, frozen=True, gc=False):

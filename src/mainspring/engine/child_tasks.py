@@ -17,10 +17,8 @@ from mainspring.engine.child_messages import (
     LARGEST_FEED,
     Begin,
     Feed,
-    NeedPayload,
     No,
     Outcome,
-    Payload,
     Setup,
     Stop,
     decode_feed,
@@ -96,7 +94,7 @@ class Tasks:
         unreadable: BaseException | None = None
         args: tuple[object, ...] = ()
         kwargs: dict[str, object] = {}
-        payload = self._payload(feed) if feed.asks else feed.payload
+        payload = self._link.payload(task, token) if feed.asks else feed.payload
         if payload is not None:
             try:
                 args, kwargs = decode_call(payload, target[1])
@@ -106,6 +104,8 @@ class Tasks:
             return None  # it was withdrawn
         deadline = None if feed.timeout is None else max(self._now(), run_at) + feed.timeout
         context = TaskContext(task, feed.name, feed.work, feed.attempt, token, run_at, deadline)
+        if feed.fence is not None:
+            context = TaskContext(0, feed.name, "", feed.attempt, feed.fence)
         self._running = task, token, context
         if self._stops and (task, token) in self._stops:
             context.stop = True
@@ -161,7 +161,7 @@ class Tasks:
             os._exit(0)  # the body has forked and both copies returned: this one is not the daemon's
         if error is not None:
             return self._ended_badly(feed, started_at, finished_at, error)
-        if value is None:
+        if value is None or feed.fence is not None:  # nobody asks what a listener returns
             return Outcome(feed.task, feed.token, started_at, finished_at, "ok", None, output.end(), self._done())
         try:
             result = encode_result(value, plan)
@@ -188,20 +188,6 @@ class Tasks:
         target = found.function, plan_of(found.function), found.is_async
         self._targets[feed.work] = target
         return target
-
-    def _payload(self, feed: Feed) -> str | None:
-        """Ask for the arguments that were too large to be fed, piece by piece; None when they are withheld."""
-        pieces: list[str] = []
-        at = 0
-        while True:
-            self._link.send(NeedPayload(feed.task, feed.token, at))
-            piece = self._link.replies.get()
-            if not isinstance(piece, Payload):
-                return None
-            pieces.append(piece.text)
-            at += len(piece.text)
-            if piece.last:
-                return "".join(pieces)
 
     def _sleep(self, until: int) -> None:
         if self._sleeper is None:
