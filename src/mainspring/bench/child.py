@@ -19,18 +19,23 @@ class ChildFailed(Exception):
     """A measurement that came to no end; the message has what it wrote."""
 
 
-def measure(name: str, kind: type[T], directory: str | None, **numbers: float) -> T:
+def measure(name: str, kind: type[T], directory: str | None, **numbers: float | str) -> T:
     """Run the measurement `name` in a fresh process and a fresh directory; what it measured."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAINSPRING_")}
     with tempfile.TemporaryDirectory(prefix="mainspring-bench-", dir=directory) as place:
-        done = subprocess.run(
-            [sys.executable, "-m", "mainspring.bench.child", name, msgspec.json.encode(numbers).decode()],
-            cwd=place,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return measure_in(place, name, kind, **numbers)
+
+
+def measure_in(place: str, name: str, kind: type[T], **numbers: float | str) -> T:
+    """The same in a directory that is there already."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAINSPRING_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "mainspring.bench.child", name, msgspec.json.encode(numbers).decode()],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise ChildFailed(f"the measurement of {name} failed with exit code {done.returncode}:\n{done.stderr.strip()}")
     return msgspec.json.decode(done.stdout, type=kind)
@@ -38,7 +43,7 @@ def measure(name: str, kind: type[T], directory: str | None, **numbers: float) -
 
 def main(name: str, numbers: str) -> None:
     """Measure, in this process, in the current directory."""
-    from mainspring.bench import idle, rates, starts
+    from mainspring.bench import capacity, idle, rates, starts
 
     known: dict[str, Callable[..., object]] = {
         "lateness": starts.lateness,
@@ -48,6 +53,11 @@ def main(name: str, numbers: str) -> None:
         "flow": rates.flow,
         "adds": rates.adds,
         "idle": idle.idle,
+        "fill": capacity.fill,
+        "resting": capacity.resting,
+        "looks": capacity.looks,
+        "load": capacity.load,
+        "prune": capacity.prune,
     }
     figures = known[name](**msgspec.json.decode(numbers))
     sys.stdout.write(msgspec.json.encode(figures).decode())

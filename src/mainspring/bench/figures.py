@@ -56,6 +56,55 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_task: float | None
 
 
+class Filled(msgspec.Struct, frozen=True, kw_only=True):
+    """A store with so many pending tasks, written once."""
+
+    pending: int
+    seconds: float
+    bytes_per_task: float | None
+
+
+class Resting(msgspec.Struct, frozen=True, kw_only=True):
+    """A daemon started cold, in a fresh process: until its first task began; then with nothing due."""
+
+    start_ms: float
+    memory_mb: float
+    switches_per_s: float
+    cpu_ms_per_s: float
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks run at once; how long the log became meanwhile, and how long one transaction held the write lock."""
+
+    flow: Flow
+    log_mb: float
+    longest_write_ms: float
+
+
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """The same while finished tasks are forgotten, and how late others started beside it."""
+
+    forgotten: int
+    left: int
+    seconds: float
+    started: Started
+    log_mb: float
+    longest_write_ms: float
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """A store with many pending tasks; pairs are (an empty store, the full one), measured in turns."""
+
+    keyed: Filled
+    plain: Filled  # a tenth of them, without keys
+    resting: tuple[Resting, Resting]
+    late: tuple[list[Started], list[Started]]
+    load: tuple[Load, Load]
+    history: Load  # far more of them, on the full one: what is looked at and pruned next
+    looks: tuple[dict[str, float], dict[str, float]]  # ms, by what is asked for
+    pruned: Pruned
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was measured."""
 
@@ -80,6 +129,7 @@ class Figures(msgspec.Struct, kw_only=True):
     adds: list[Adds] = []
     idle: list[Idle] = []
     programs: list[Programs] = []
+    capacity: list[Capacity] = []
 
 
 def rank(late: list[int], share: float) -> int:

@@ -32,20 +32,31 @@ def idle(pending: int, seconds: float) -> Idle:
     with daemon:
         start_ms = (_clock.monotonic() - began) / 1000
         time.sleep(_SETTLE_S)
-        switches, cpu = _switches(), _cpu()
-        time.sleep(seconds)
-        switches, cpu = _switches() - switches, _cpu() - cpu
-        memory_mb = _field(Path("/proc/self/status"), "VmRSS") / 1024
+        switches_per_s, cpu_ms_per_s = cost(seconds)
+        memory = memory_mb()
     daemon.store.close()  # moves the log into the file
     size = os.path.getsize("bench.db")
     return Idle(
         pending=pending,
-        switches_per_s=switches / seconds,
-        cpu_ms_per_s=cpu * 1000 / seconds,
-        memory_mb=round(memory_mb, 1),
+        switches_per_s=switches_per_s,
+        cpu_ms_per_s=cpu_ms_per_s,
+        memory_mb=memory,
         start_ms=start_ms,
         bytes_per_task=round(size / pending, 1) if pending else None,
     )
+
+
+def cost(seconds: float) -> tuple[float, float]:
+    """What this process does meanwhile: wake-ups, and milliseconds of processor time, a second."""
+    switches, cpu = _switches(), _cpu()
+    time.sleep(seconds)
+    switches, cpu = _switches() - switches, _cpu() - cpu
+    return switches / seconds, cpu * 1000 / seconds
+
+
+def memory_mb() -> float:
+    """The resident memory of this process."""
+    return round(_field(Path("/proc/self/status"), "VmRSS") / 1024, 1)
 
 
 def _switches() -> int:

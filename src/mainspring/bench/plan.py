@@ -2,21 +2,42 @@
 
 import os
 import platform
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from mainspring.bench.child import ChildFailed, measure
-from mainspring.bench.figures import Adds, Figures, Flow, Idle, Machine, Programs, Started
+from mainspring.bench.child import ChildFailed, measure, measure_in
+from mainspring.bench.figures import (
+    Adds,
+    Capacity,
+    Figures,
+    Filled,
+    Flow,
+    Idle,
+    Load,
+    Machine,
+    Programs,
+    Pruned,
+    Resting,
+    Started,
+)
 from mainspring.bench.report import broken, table, write
 from mainspring.version import __version__
 from mainspring.when.clock import SystemClock
 from mainspring.when.instants import isoformat
 
 PARTS = ("lateness", "burst", "programs", "flow", "adds", "idle")
+MORE_PARTS = ("capacity",)  # measured when they are asked for
+PENDING = 1_000_000
+_BYTES = 400  # of disk for each pending task: the store, its log, and a store that is made beside it
+_SPARE = 500_000_000
 
 
-def run(*, smoke: bool, check: bool, out: str | None, directory: str | None, parts: Sequence[str]) -> int:
+def run(
+    *, smoke: bool, check: bool, out: str | None, directory: str | None, parts: Sequence[str], pending: int = PENDING
+) -> int:
     """Measure, print the table on stdout, write files where asked; the exit code."""
     figures = Figures(at=isoformat(SystemClock().now()), smoke=smoke, machine=_machine(directory))
     _progress(f"{figures.machine.system}, {figures.machine.cpus} processors, {figures.machine.filesystem}")
@@ -24,14 +45,18 @@ def run(*, smoke: bool, check: bool, out: str | None, directory: str | None, par
         _progress("this directory is in memory: what is written costs nothing there; give a real one with --dir")
     try:
         for part in parts:
-            _MEASURE[part](figures, directory)
+            if part == "capacity":
+                _capacity(figures, directory, 2_000 if smoke else pending)
+            else:
+                _MEASURE[part](figures, directory)
     except ChildFailed as error:
         _progress(str(error))
         return 1
     sys.stdout.write(table(figures))
     if out is not None:
-        write(figures, Path(out))
-        _progress(f"written: {out}/latest.json, latest.md, lateness.svg")
+        name = parts[0] if set(parts) <= set(MORE_PARTS) else "latest"
+        write(figures, Path(out), name)
+        _progress(f"written: {out}/{name}.json, {name}.md")
     wrong = broken(figures)
     for one in wrong:
         _progress(f"broken: {one}")
@@ -86,6 +111,46 @@ def _idle(figures: Figures, directory: str | None) -> None:
         figures.idle.append(measure("idle", Idle, directory, pending=pending, seconds=seconds))
 
 
+def _capacity(figures: Figures, directory: str | None, pending: int) -> None:
+    """One store for all of it, and an empty one beside it."""
+    runs, count, over_s = (1, 20, 1) if figures.smoke else (3, 300, 5)
+    at_once, finished, seconds = (1_000, 3_000, 1) if figures.smoke else (20_000, 500_000, 10)
+    free, needed = shutil.disk_usage(directory or tempfile.gettempdir()).free, pending * _BYTES + _SPARE
+    if free < needed:
+        raise ChildFailed(f"{pending:,} pending tasks need {needed / 1e9:.1f} GB of disk; {free / 1e9:.1f} GB are free")
+    stores = ("empty.db", "full.db")
+    with tempfile.TemporaryDirectory(prefix="mainspring-bench-", dir=directory) as place:
+        _progress(f"capacity: filling a store with {pending:,} tasks")
+        keyed = measure_in(place, "fill", Filled, store="full.db", pending=pending, keyed=True)
+        plain = measure_in(place, "fill", Filled, store="plain.db", pending=pending // 10, keyed=False)
+        measure_in(place, "fill", Filled, store="empty.db", pending=0, keyed=False)
+        _progress(f"capacity: started and idle for {seconds} s, empty and full")
+        empty, full = (measure_in(place, "resting", Resting, store=store, seconds=seconds) for store in stores)
+        late: tuple[list[Started], list[Started]] = ([], [])
+        for number in range(1, runs + 1):
+            _progress(f"capacity: lateness, run {number} of {runs}: {count} instants, empty and full")
+            for started, store in zip(late, stores, strict=True):
+                started.append(measure_in(place, "lateness", Started, store=store, count=count, over_s=over_s))
+        _progress(f"capacity: {at_once:,} tasks at once, empty and full; then {finished:,}")
+        calm, crowded = (measure_in(place, "load", Load, store=store, count=at_once) for store in stores)
+        history = measure_in(place, "load", Load, store="full.db", count=finished)
+        looks = [measure_in(place, "looks", dict[str, float], store=store, pending=pending) for store in stores]
+        _progress(f"capacity: {finished:,} finished tasks are forgotten, {count} instants beside it")
+        pruned = measure_in(place, "prune", Pruned, store="full.db", count=count, over_s=over_s * 4)
+    figures.capacity.append(
+        Capacity(
+            keyed=keyed,
+            plain=plain,
+            resting=(empty, full),
+            late=late,
+            load=(calm, crowded),
+            history=history,
+            looks=(looks[0], looks[1]),
+            pruned=pruned,
+        )
+    )
+
+
 _MEASURE = {
     "lateness": _lateness,
     "burst": _burst,
@@ -100,8 +165,6 @@ _MEASURE = {
 
 
 def _machine(directory: str | None) -> Machine:
-    import tempfile
-
     return Machine(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=f"{platform.system()} {platform.release()} {platform.machine()}",

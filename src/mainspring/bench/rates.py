@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mainspring.app import Daemon
 from mainspring.bench.figures import Adds, Flow
+from mainspring.bench.starts import ring
 from mainspring.when.clock import SystemClock
 
 _clock = SystemClock()
@@ -25,15 +26,17 @@ def pass_by(number: int) -> None:
         _all.set()
 
 
-def flow(count: int) -> Flow:
+def flow(count: int, store: str = "bench.db") -> Flow:
     """Added by a thousand, run by 8 threads, recorded; all in this process, history kept."""
     global _count  # noqa: PLW0603  # a task's body is a plain function; this is a process for one measurement
     _count = count
     _ran.clear()
     _all.clear()
-    daemon = Daemon("bench.db", workers=8)
+    daemon = Daemon(store, workers=8)
     task = daemon.task(pass_by, name="bench:pass_by")  # type: ignore[call-overload]
+    daemon.task(ring, name="bench:ring")  # type: ignore[call-overload]  # what waits in a full store
     with daemon:
+        before = daemon.status().counts["succeeded"]
         began = _clock.monotonic()
         for first in range(0, count, _BATCH):
             daemon.add_tasks({"work": task, "args": (number,)} for number in range(first, first + _BATCH))
@@ -41,7 +44,9 @@ def flow(count: int) -> Flow:
         daemon.drain(_PATIENCE_S)
         took = _clock.monotonic() - began
         counts = daemon.status().counts
-    return Flow(tasks=count, seconds=took / 1e6, succeeded=counts["succeeded"], twice=len(_ran) - len(set(_ran)))
+    return Flow(
+        tasks=count, seconds=took / 1e6, succeeded=counts["succeeded"] - before, twice=len(_ran) - len(set(_ran))
+    )
 
 
 def adds(seconds: float) -> Adds:

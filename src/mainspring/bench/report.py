@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from mainspring.bench.figures import Figures, Started, median, rank
+from mainspring.bench.figures import Capacity, Figures, Load, Pruned, Started, median, rank
 from mainspring.bench.picture import histogram
 
 # What `--check` holds us to. The goals in the table are stricter: a shared machine may miss those now and then.
@@ -44,11 +44,11 @@ def markdown(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def write(figures: Figures, out: Path) -> None:
-    """Write `latest.json`, `latest.md` and `lateness.svg` into a directory, which is made."""
+def write(figures: Figures, out: Path, name: str = "latest") -> None:
+    """Write `<name>.json`, `<name>.md` and, where it was measured, `lateness.svg` into a directory, which is made."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "latest.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
-    (out / "latest.md").write_text(markdown(figures))
+    (out / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
+    (out / f"{name}.md").write_text(markdown(figures))
     if figures.lateness and figures.bare:
         (out / "lateness.svg").write_text(
             histogram(
@@ -64,6 +64,7 @@ def broken(figures: Figures) -> list[str]:
         "lateness": figures.lateness,
         "burst": figures.burst,
         "programs": [one.started for one in figures.programs],
+        "capacity": [run for one in figures.capacity for run in (*one.late[0], *one.late[1], one.pruned.started)],
     }
     found = []
     for name, runs in groups.items():
@@ -74,9 +75,10 @@ def broken(figures: Figures) -> list[str]:
         ):
             if count:
                 found.append(f"{name}: {count} {word}")
+    crowds = [one.flow for full in figures.capacity for one in (*full.load, full.history)]
     found += [
         f"throughput: {flow.succeeded} of {flow.tasks} tasks succeeded, {flow.twice} ran twice"
-        for flow in figures.flow
+        for flow in (*figures.flow, *crowds)
         if flow.succeeded != flow.tasks or flow.twice
     ]
     if figures.smoke:
@@ -93,7 +95,7 @@ def broken(figures: Figures) -> list[str]:
 def rows_of(figures: Figures) -> list[Row]:
     """The lines of the table; only of what was measured."""
     rows: list[Row] = []
-    for part in (_lateness_rows, _burst_rows, _rate_rows, _idle_rows, _program_rows):
+    for part in (_lateness_rows, _burst_rows, _rate_rows, _idle_rows, _program_rows, _capacity_rows):
         rows += part(figures)
     return rows
 
@@ -178,6 +180,44 @@ def _program_rows(figures: Figures) -> list[Row]:
     return rows
 
 
+def _capacity_rows(figures: Figures) -> list[Row]:
+    return [
+        (f"{one.keyed.pending:,} pending: {what}", measured, beside, goal)
+        for one in figures.capacity
+        for what, measured, beside, goal in _full(one)
+    ]
+
+
+def _full(one: Capacity) -> list[Row]:
+    """What a full store costs, beside an empty one."""
+    (empty, full), (calm, crowded), pruned = one.resting, one.load, one.pruned
+    ratio = _percentile(one.late[1], 0.99) / _percentile(one.late[0], 0.99)
+    bare, looks = one.looks
+    slowest = max(looks, key=lambda name: looks[name])
+    bytes_, plain = one.keyed.bytes_per_task or 0, one.plain.bytes_per_task or 0
+    return [
+        ("late p50, p99", _both(one.late[1]), f"{_both(one.late[0])} empty ({ratio:.2f}×)", "p99 ≤ 1.2×"),
+        ("cold start to the first task", f"{full.start_ms:.0f} ms", f"{empty.start_ms:.0f} ms empty", "< 1 s"),
+        ("memory of the process", f"{full.memory_mb:.0f} MB", f"{empty.memory_mb:.0f} MB empty", "≤ 100 MB"),
+        ("idle, wake-ups/s", f"{full.switches_per_s:.2f}", f"{full.cpu_ms_per_s:.1f} ms CPU/s", "≤ 0.1, no CPU"),
+        ("disk for each with a key", f"{bytes_:.0f} B", f"{plain:.0f} B without", "≤ 130 B"),
+        ("status", f"{looks['status']:.1f} ms", f"{bare['status']:.1f} ms empty", ""),
+        ("list", f"{looks['list']:.1f} ms", f"{bare['list']:.1f} ms empty", ""),
+        (f"slowest look, {slowest}", f"{looks[slowest]:.1f} ms", f"{bare[slowest]:.1f} ms empty", ""),
+        (f"{crowded.flow.tasks:,} run", _rate(crowded), f"{_rate(calm)} empty", ""),
+        (f"{one.history.flow.tasks:,} run", _rate(one.history), _held(one.history), "≤ 64 MB, ≤ 200 ms"),
+        (f"{pruned.forgotten:,} forgotten, late", _both([pruned.started]), _held(pruned), "≤ 64 MB, ≤ 200 ms"),
+    ]
+
+
+def _rate(load: Load) -> str:
+    return f"{load.flow.rate:,.0f} tasks/s"
+
+
+def _held(one: Load | Pruned) -> str:
+    return f"log {one.log_mb:.0f} MB, longest write {one.longest_write_ms:.0f} ms"
+
+
 # ── sums ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -196,6 +236,10 @@ def _counts(runs: list[Started]) -> str:
 def _percentile(runs: list[Started], share: float) -> float:
     """The median, over the runs, of each run's percentile."""
     return median([float(rank(run.late, share)) for run in runs])
+
+
+def _both(runs: list[Started]) -> str:
+    return f"{_ms(_percentile(runs, 0.5))}, {_ms(_percentile(runs, 0.99))}"
 
 
 def _ratio(figures: Figures) -> float:

@@ -49,11 +49,17 @@ def ring(number: int) -> None:
     _bell.ring(number)
 
 
-def _play(due: Sequence[int]) -> Started:
-    """Add a task for each instant, let them run, see how late they began."""
+def ringing(count: int) -> Bell:
+    """The bell that `ring` rings from now on."""
     global _bell  # noqa: PLW0603  # a task's body is a plain function; this is a process for one measurement
-    _bell = Bell(len(due))
-    daemon = Daemon("bench.db", workers=8)
+    _bell = Bell(count)
+    return _bell
+
+
+def _play(due: Sequence[int], store: str = "bench.db", retention: str = "7d") -> Started:
+    """Add a task for each instant, let them run, see how late they began."""
+    bell = ringing(len(due))
+    daemon = Daemon(store, workers=8, retention=retention)
     task = daemon.task(ring, name="bench:ring")  # type: ignore[call-overload]
     with daemon:
         for first in range(0, len(due), _BATCH):
@@ -61,9 +67,9 @@ def _play(due: Sequence[int]) -> Started:
                 {"work": task, "args": (number,), "at": to_datetime(due[number])}
                 for number in range(first, min(first + _BATCH, len(due)))
             )
-        _bell.rung.wait(_PATIENCE_S)
+        bell.rung.wait(_PATIENCE_S)
         daemon.drain(1)  # one that runs twice would do so by now
-    return _bell.started(due)
+    return bell.started(due)
 
 
 def _instants(count: int, over_s: float) -> list[int]:
@@ -71,9 +77,9 @@ def _instants(count: int, over_s: float) -> list[int]:
     return [first + random.randrange(int(over_s * 1e6)) for _ in range(count)]  # noqa: S311  # instants, not secrets
 
 
-def lateness(count: int, over_s: float) -> Started:
+def lateness(count: int, over_s: float, store: str = "bench.db", retention: str = "7d") -> Started:
     """Tasks at random instants: a daemon on a SQLite file, threads, nothing else in the process."""
-    return _play(_instants(count, over_s))
+    return _play(_instants(count, over_s), store, retention)
 
 
 def burst(count: int) -> Started:
