@@ -30,7 +30,7 @@ from mainspring.when.clock import Clock
 
 lines = logging.getLogger("mainspring.listener")
 
-_LONGEST_LINE = 8192
+LONGEST_LINE = 8192
 
 Later = Callable[[Listener, int], None]  # call body.start() again after so many µs
 
@@ -74,19 +74,20 @@ class FunctionBody:
         self._call = call
         self._turns = turns
         self._workers = workers
-        self.place = Place(listener.definition.pause, self)
+        self.place: Place | None = Place(listener.definition.pause, self)
 
     def start(self) -> None:
         """See `Body`."""
-        self._turns.add([self.place])
+        if self.place is not None:
+            self._turns.add([self.place])
 
     def ask(self) -> None:
         """See `Body`."""
-        if self._turns.remove(self.place):
+        if self.place is not None and self._turns.remove(self.place):
             self._listener.end()
 
     def turn(self) -> tuple[int, bool]:
-        """See `Owner`."""
+        """See `Runner`."""
         # a context of its own: what the body sets in context variables does not reach the next turn
         inside = copy_context()
         inside.run(enter, self._listener.begin())
@@ -108,6 +109,8 @@ class FunctionBody:
 
 class CoroutineBody:
     """Awaited again and again on the coroutine loop; `inline` (the virtual clock): one turn at a time, waited for."""
+
+    place: Place | None = None
 
     def __init__(
         self, listener: Listener, call: Call, coroutines: CoroutineLoop, later: Later, *, inline: bool
@@ -180,6 +183,8 @@ class CoroutineBody:
 class ProgramBody:
     """Started again when it ends. What it writes is logged line by line, and the end of it kept when it fails."""
 
+    place: Place | None = None
+
     def __init__(self, listener: Listener, payload: str | None, programs: Spawner, clock: Clock, later: Later) -> None:
         self._listener = listener
         self._payload = payload
@@ -214,7 +219,7 @@ class ProgramBody:
 
     def _wrote(self, stream: str, data: bytes) -> None:
         *whole, rest = (self._unended.get(stream, b"") + data).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
+        if len(rest) > LONGEST_LINE:
             whole.append(rest)
             rest = b""
         self._unended[stream] = rest
@@ -222,7 +227,7 @@ class ProgramBody:
             self._log(line)
 
     def _log(self, line: bytes) -> None:
-        lines.info("%s: %s", self._listener.name, line[:_LONGEST_LINE].decode("utf-8", "replace"))
+        lines.info("%s: %s", self._listener.name, line[:LONGEST_LINE].decode("utf-8", "replace"))
 
     def _exited(self, result: ProgramResult) -> None:
         for line in self._unended.values():

@@ -3,7 +3,8 @@
     python -c '... main()' INDEX COUNT PARENT FEED ANSWERS CONTROL JOURNAL [LOCK ...]
 
 It reads its setup, becomes like the daemon's process (`child_load`), says that it is ready, and runs what it is fed
-(`child_tasks`; `async def` listeners: `child_listeners`). SIGTERM ends it, as it ends any process; SIGINT does nothing here: it is the daemon's to handle.
+(`child_tasks`; `async def` listeners: `child_listeners`). SIGTERM ends it, as it ends any process; SIGINT does nothing
+here: it is the daemon's to handle.
 """
 
 import contextlib

@@ -71,8 +71,8 @@ class Outcome(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
 
     `kind`: "ok"; "error", with `problem` and the `names` of the exception's class and its bases; "later" (it raised
     `RetryLater`), with `after`, too; "unkept": it returned what cannot be stored, `problem` says why; "not-started":
-    nothing was run, `why` says why not, and both instants are 0; "unknown": the same, for there is no such function. `retire`: this child has done its part, runs nothing
-    more and waits for `End`.
+    nothing was run, `why` says why not, and both instants are 0; "unknown": the same, for there is no such function.
+    `retire`: this child has done its part, runs nothing more and waits for `End`.
     """
 
     task: int

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mainspring.engine.backoff import HEALTHY_US, delay_us
 from mainspring.engine.definitions import ListenerDefinition, ListenerStatus, status_of
+from mainspring.engine.rota import Place
 from mainspring.store.rows import Standing
 from mainspring.tasks.context import TaskContext
 from mainspring.tasks.problems import Problem
@@ -22,6 +23,8 @@ _LONGEST_OUTPUT = 2_000
 
 class Body(Protocol):
     """What runs: a function on the listeners' workers, a coroutine, a program."""
+
+    place: Place | None  # of one that takes turns on the listeners' workers
 
     def start(self) -> None:
         """Begin to take turns, or take the next one."""
@@ -111,6 +114,12 @@ class Listener:
         """The turn came to a good end; the wait (µs) until the next."""
         self._in_a_row = 0
         return self.definition.pause
+
+    def more(self, turns: int) -> None:
+        """So many turns more have begun, after good ones; nobody waited here while they were taken."""
+        self._began_at = self._clock.monotonic()
+        self.turns += turns
+        self.went_well()
 
     def failed(self, problem: Problem, output: str | None = None) -> int:
         """The turn failed; the wait (µs) until the next. After a body that ran for long, failures count from one."""

@@ -23,9 +23,6 @@ _SHORT_PAUSE_US = 1_000_000
 class Owner(Protocol):
     """Who takes the turns."""
 
-    def turn(self) -> tuple[int, bool]:
-        """One turn in the body, never raising: the wait (µs) until the next, and whether that is its pause."""
-
     def left(self) -> None:
         """The turn that went on when the place was removed has ended."""
 

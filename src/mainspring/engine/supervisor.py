@@ -2,7 +2,8 @@
 
 A listener that is not `everywhere` runs where `Standing.holder` says; becoming the holder is a compare-and-set, so that
 one daemon wins, and it is given up only after the body has ended. The holder of a dead daemon's listeners is cleared
-by the takeover. `Listener` has the facts of one, `bodies` the three ways of running, `turns` and `rota` who goes next.
+by the takeover. `Listener` has the facts of one, `bodies` the three ways of running, `turns` and `rota` who goes next,
+`listener_places` where.
 """
 
 import logging
@@ -12,14 +13,14 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from mainspring.engine.bodies import Call, CoroutineBody, FunctionBody, ProgramBody, Spawner
+from mainspring.engine.bodies import ProgramBody, Spawner
 from mainspring.engine.coroutines import CoroutineLoop
 from mainspring.engine.definitions import encode, listener_of
 from mainspring.engine.events import Event, Events
 from mainspring.engine.listener import Body, Listener
+from mainspring.engine.listener_places import Places, ThreadPlaces
 from mainspring.engine.program_attempts import allowed as program_allowed
 from mainspring.engine.service import Loop
-from mainspring.engine.turns import InlineTurns, ThreadTurns, Turns
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Standing
 from mainspring.tasks.registry import Registry
@@ -34,7 +35,10 @@ _LAST_CHANCE_S = 1.0
 
 
 class Supervisor:
-    """The step that looks after this daemon's listeners. Any thread may call its methods; stopping twice is fine."""
+    """The step that looks after this daemon's listeners. Any thread may call its methods; stopping twice is fine.
+
+    `places`: where their bodies run; threads of this process unless it says otherwise.
+    """
 
     def __init__(
         self,
@@ -50,19 +54,20 @@ class Supervisor:
         allowed: bool | tuple[str, ...] = True,
         workers: int = 4,
         manual: bool = False,
+        places: Places | None = None,
     ) -> None:
         self._store = store
         self._node = node
         self._clock = clock
         self._loop = loop
         self._registry = registry
-        self._coroutines = coroutines
         self._programs = programs
         self._events = events
         self._allowed = allowed
-        self._manual = manual
         self.workers = workers
-        self._turns: Turns = InlineTurns() if manual else ThreadTurns(workers, clock, self._may_starve)
+        self._places: Places = places or ThreadPlaces(workers, clock, coroutines, manual=manual)
+        self._places.hungry = self._may_starve
+        self._turns = self._places.turns
         self._lock = threading.RLock()  # whoever steps, asks or closes
         self._quiet = threading.Condition()  # a body has ended
         self._hurried = False
@@ -131,10 +136,10 @@ class Supervisor:
         if self._stopping:
             return
         taken = [new for one in stored.values() if not one.paused and (new := self._consider(one, now)) is not None]
-        self._turns.add([new.body.place for new in taken if isinstance(new.body, FunctionBody)])
+        self._turns.add([new.body.place for new in taken if new.body is not None and new.body.place is not None])
         for new in taken:
             log.info("listener %s started", new.name)
-            if new.body is not None and not isinstance(new.body, FunctionBody):
+            if new.body is not None and new.body.place is None:
                 new.body.start()
         self._look_hungry |= bool(taken)
 
@@ -199,10 +204,9 @@ class Supervisor:
         if registered is None:
             self._say_once(listener.name, self._registry.why_not(work.work) or f"{work.work} is not known")
             return None
-        call = Call(registered, work.payload)
         if registered.is_async:
-            return CoroutineBody(listener, call, self._coroutines, self._later, inline=self._manual)
-        return FunctionBody(listener, call, self._turns, self.workers)
+            return self._places.coroutine(listener, registered, work.payload, self._later)
+        return self._places.function(listener, registered, work.payload)
 
     def _say_once(self, name: str, why: str) -> None:
         if name not in self._said:
@@ -308,6 +312,9 @@ class Supervisor:
             self._quiet.wait_for(lambda: self._hurried or all(listener.ended for listener in asked), timeout_s)
             if self._hurried:
                 self._quiet.wait_for(lambda: all(listener.ended for listener in asked), _LAST_CHANCE_S)
+        if not all(listener.ended for listener in asked) and self._places.kill():
+            with self._quiet:
+                self._quiet.wait_for(lambda: all(listener.ended for listener in asked), _LAST_CHANCE_S)
         if all(listener.ended for listener in asked):
             return True
         left = ", ".join(listener.name for listener in asked if not listener.ended)
@@ -327,7 +334,7 @@ class Supervisor:
             if not self._closed:
                 self._take_in()
                 self._closed = True
-        self._turns.close()
+        self._places.close()
 
 
 def _with_status(listener: Listener) -> Standing:

@@ -8,13 +8,20 @@ end of the next pause; the others sleep until they are told. While every listene
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
-from mainspring.engine.rota import STARVED_US, Place, Rota
+from mainspring.engine.rota import STARVED_US, Owner, Place, Rota
 from mainspring.when.clock import Clock, Sleeper
 
 # With the virtual clock nothing but the clock ends a pause, so that there is one even where none is asked for.
 LEAST_PAUSE_US = 1_000
+
+
+class Runner(Owner, Protocol):
+    """Who takes its turns on a thread of this process."""
+
+    def turn(self) -> tuple[int, bool]:
+        """One turn in the body, never raising: the wait (µs) until the next, and whether that is its pause."""
 
 
 class Turns(Protocol):
@@ -60,7 +67,7 @@ class InlineTurns:
             place, wanted = self._rota.take(now)
             if place is None:
                 return wanted
-            delay, resting = place.owner.turn()
+            delay, resting = cast("Runner", place.owner).turn()
             self._rota.done(place, now, max(delay, LEAST_PAUSE_US), resting=resting)
             if place.gone:
                 place.owner.left()
@@ -158,7 +165,7 @@ class ThreadTurns:
                 self._bodies += 1
                 self._lock.release()
                 try:
-                    delay, resting = place.owner.turn()
+                    delay, resting = cast("Runner", place.owner).turn()
                 finally:
                     self._lock.acquire()
                     self._bodies -= 1

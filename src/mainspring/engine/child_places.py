@@ -1,0 +1,79 @@
+"""Listeners in children: the daemon's own process runs none of their code.
+
+Functions take turns in `workers` children, `async def` listeners are on the loop of one more. A child is started when
+there is a listener for it, on the loop that drives `step`: its thread has to live as long as the daemon.
+"""
+
+import logging
+from collections.abc import Callable
+
+from mainspring.engine.bodies import LONGEST_LINE, Later, lines
+from mainspring.engine.child import Child
+from mainspring.engine.child_loops import ChildCoroutineBody, ChildLoop
+from mainspring.engine.child_messages import Answer, Wrote
+from mainspring.engine.child_post import Post
+from mainspring.engine.child_turns import ChildFunctionBody, ChildTurns, Fed
+from mainspring.engine.listener import Body, Listener
+from mainspring.engine.service import Loop
+from mainspring.engine.turns import Turns
+from mainspring.tasks.registry import Registered
+from mainspring.when.clock import Clock
+
+Make = Callable[[int, str], Child]
+
+
+class ChildPlaces:
+    """`Places`, and a step. `make(index, role)` starts a child: 0 to `workers` - 1 for functions, `workers` for
+    coroutines; `role` is `Setup.role`. What was asked to stop has `grace` (µs).
+    """
+
+    def __init__(self, *, make: Make, workers: int, clock: Clock, loop: Loop, grace: int) -> None:
+        self.hungry: Callable[[], None] = loop.wake
+        self._workers = workers
+        self._clock = clock
+        self._functions = ChildTurns(
+            workers,
+            lambda index: Post(f"listeners {index}", lambda: make(index, "listeners"), clock, loop),
+            clock,
+            loop,
+            grace=grace,
+            heard=_heard,
+            hungry=self._hungry,
+        )
+        self.turns: Turns = self._functions
+        coroutines = Post("listeners async", lambda: make(workers, "coroutines"), clock, loop)
+        self._coroutines = ChildLoop(coroutines, clock, loop, grace=grace, heard=_heard)
+
+    def step(self, now: int) -> int | None:
+        """See `service.Step`."""
+        monotonic = self._clock.monotonic()
+        wants = [want for want in (self._functions.step(), self._coroutines.step()) if want is not None]
+        return now + min(wants) - monotonic if wants else None
+
+    def function(self, listener: Listener, registered: Registered, payload: str | None) -> Body:
+        """See `Places`."""
+        return ChildFunctionBody(listener, Fed(listener, registered, payload, None), self.turns, self._workers)
+
+    def coroutine(self, listener: Listener, registered: Registered, payload: str | None, later: Later) -> Body:
+        """See `Places`."""
+        fed = Fed(listener, registered, payload, listener.definition.pause)
+        return ChildCoroutineBody(listener, fed, self._coroutines, later)
+
+    def kill(self) -> bool:
+        """See `Places`."""
+        killed = self._functions.kill()
+        return self._coroutines.kill() or killed
+
+    def close(self) -> None:
+        """See `Places`."""
+        self._functions.close()
+        self._coroutines.close()
+
+    def _hungry(self) -> None:
+        self.hungry()  # whoever it is now
+
+
+def _heard(answer: Answer) -> None:
+    if isinstance(answer, Wrote) and lines.isEnabledFor(logging.INFO):
+        for line in answer.text.split("\n"):
+            lines.info("%s: %s", answer.name, line[:LONGEST_LINE])
