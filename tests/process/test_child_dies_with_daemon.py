@@ -30,6 +30,14 @@ def test_killed(start, body):
     assert gone(child)
 
 
+def test_killed_with_listeners(start):
+    daemon = start("listener_parent.py")
+    children = {int(daemon.until("running").split()[1]) for _ in ("hold", "stay", "block")}
+    assert len(children) == 3
+    daemon.send(signal.SIGKILL)
+    assert all(gone(child) for child in children)
+
+
 def test_a_fork_of_the_daemon_that_lives_on_keeps_no_child_alive(start):
     daemon = start("child_parent.py", "sleep", "fork")
     child = int(daemon.until("running").split()[1])
