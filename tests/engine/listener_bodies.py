@@ -66,6 +66,23 @@ async def crash_async(flag):
     await stay_async()
 
 
+calls = []
+
+
+def fail_at(number):
+    calls.append(number)
+    if len(calls) == number:
+        raise ValueError(f"at {number}")
+    if len(calls) > number:
+        stay()
+
+
+def first():
+    calls.append(1)
+    if len(calls) == 1:
+        print("first")
+
+
 def stay():
     print("stays")
     while not stopping():

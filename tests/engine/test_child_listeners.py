@@ -62,6 +62,24 @@ def test_fifteen_on_three_workers_take_fair_turns(site):
     assert sorted(site.made) == [(0, "listeners"), (1, "listeners"), (2, "listeners")]
 
 
+def test_without_a_pause_turns_are_taken_many_at_a_time_and_all_are_counted(site):
+    site.listen("many", bodies.fail_at, payload=encode_call((5000,), {}), pause=0)
+    site.run()
+    site.until(lambda: site.said("stays"))
+    assert site.fact("many") == ("up", 5001, 1, "ValueError: at 5000")
+
+
+def test_a_stop_is_noticed_between_turns_without_a_pause(site):
+    site.listen("many", bodies.first, pause=0)
+    one = site.run()
+    site.until(lambda: site.said("first"))
+    one.ask_stop()
+    assert one.join(LONG)
+    assert site.places.turns.busy() == 0
+    assert len(site.made) == 1
+    assert len(site.lines) == 1
+
+
 def test_what_it_writes_is_logged_by_the_line(site, capfd):
     site.listen("writes", bodies.writes, pause=HOUR)
     site.run()

@@ -32,7 +32,8 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
     know the name looks there. Only what the daemon itself has registered may be named so: it is not checked.
 
     One turn of a listener: `task` is negative, and no task's; `name` is the listener's, `fence` what its body sees.
-    With `pause` (µs) it is an `async def` one, to be awaited again and again with that pause.
+    With `pause` (µs) it is an `async def` one, to be awaited again and again with that pause; with `repeat` (µs) a
+    function may have turns for so long, one at once after the other: what is told is the last one's end.
     """
 
     task: int
@@ -48,6 +49,7 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
     origin: str | None = None
     fence: int | None = None
     pause: int | None = None
+    repeat: int = 0
 
 
 # ── answers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,7 +123,7 @@ class Wrote(msgspec.Struct, array_like=True, tag=7, frozen=True, gc=False):
 
 
 class MoreTurns(msgspec.Struct, array_like=True, tag=8, frozen=True, gc=False):
-    """So many turns of an `async def` listener have begun since the last time, each after one that went well."""
+    """So many turns of a listener have begun since the last time, each after one that went well."""
 
     task: int
     token: int

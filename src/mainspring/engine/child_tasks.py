@@ -17,6 +17,7 @@ from mainspring.engine.child_messages import (
     LARGEST_FEED,
     Begin,
     Feed,
+    MoreTurns,
     No,
     Outcome,
     Setup,
@@ -64,6 +65,8 @@ class Tasks:
         while size := receive(buffer):
             feed = decode_feed(view[:size])
             outcome = _not_started(feed, "this worker process is ending") if link.ended.is_set() else self._run(feed)
+            if feed.repeat and outcome is not None:
+                outcome = self._repeat(feed, outcome)
             self._running = None
             if self._stops:
                 self._stops.clear()
@@ -73,6 +76,18 @@ class Tasks:
                     link.ended.wait()
                     break
         self._coroutines.close()
+
+    def _repeat(self, feed: Feed, outcome: Outcome) -> Outcome:
+        """More turns of a listener without a pause, while they go well and nobody asks it to stop."""
+        until, turns = self._clock.monotonic() + feed.repeat, 0
+        while outcome.kind == "ok" and not outcome.retire and not self._stops and self._clock.monotonic() < until:
+            following = self._run(feed)
+            if following is None or following.kind == "not-started":
+                break
+            outcome, turns = following, turns + 1
+        if turns:
+            self._link.send(MoreTurns(feed.task, feed.token, turns))
+        return outcome
 
     def stop(self, asked: Stop) -> None:
         """Ask the task to stop; on the thread that listens."""

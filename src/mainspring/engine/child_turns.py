@@ -9,7 +9,16 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from mainspring.engine.child_messages import Answer, Feed, NeedPayload, Outcome, Payload, Stop, encode_feed
+from mainspring.engine.child_messages import (
+    Answer,
+    Feed,
+    MoreTurns,
+    NeedPayload,
+    Outcome,
+    Payload,
+    Stop,
+    encode_feed,
+)
 from mainspring.engine.child_post import Post
 from mainspring.engine.listener import Listener
 from mainspring.engine.rota import STARVED_US, Owner, Place, Rota
@@ -22,6 +31,7 @@ from mainspring.tasks.registry import Registered
 from mainspring.when.clock import Clock
 
 WHY = "the listener is to stop"
+_REPEAT_US = 5_000  # of turns without a pause, when no other listener waits: the daemon is told once
 _numbers = itertools.count(1)
 
 
@@ -36,13 +46,13 @@ class Fed:
         self._origin = _origin(registered)
         self._pause = pause
 
-    def begin(self, token: int) -> bytes:
-        """A turn begins: what the child is fed."""
+    def begin(self, token: int, repeat: int = 0) -> bytes:
+        """A turn begins: what the child is fed. `repeat`: see `Feed`."""
         context = self.listener.begin()
         return encode_feed(
             Feed(
                 self.task, token, context.attempt, 0, self._work, self.listener.name, self.payload,
-                origin=self._origin, fence=context.fence, pause=self._pause,
+                origin=self._origin, fence=context.fence, pause=self._pause, repeat=repeat,
             )
         )  # fmt: skip
 
@@ -229,6 +239,9 @@ class ChildTurns:
                     self._over(worker, now, delay, resting=resting)
                 if answer.retire:
                     worker.post.retire()
+            elif isinstance(answer, MoreTurns):
+                if place is not None:
+                    _eater(place).fed.listener.more(answer.count)
             elif isinstance(answer, NeedPayload):
                 if place is not None and worker.post.child is not None:
                     worker.post.child.control(_eater(place).fed.answer(answer))
@@ -260,7 +273,8 @@ class ChildTurns:
                 return wanted
             worker.place, worker.token = place, next(self._tokens)
             assert worker.post.child is not None
-            worker.post.child.feed(_eater(place).fed.begin(worker.token))  # if it is dead, its end will be seen
+            repeat = _REPEAT_US if place.pause == 0 and not self._rota.crowded else 0
+            worker.post.child.feed(_eater(place).fed.begin(worker.token, repeat))  # a dead one's end will be seen
         return None if self._workers and any(self._hopeful(worker) for worker in self._workers) else self._fail(now)
 
     @staticmethod
