@@ -11,6 +11,8 @@ from datetime import tzinfo
 from types import TracebackType
 from typing import TYPE_CHECKING, Never, ParamSpec, Self, TypeVar
 
+import msgspec
+
 from mainspring.adding import Adder, Duration
 from mainspring.bound import bound_of
 from mainspring.declaring import Declaring
@@ -35,6 +37,12 @@ R = TypeVar("R")
 log = logging.getLogger("mainspring")
 
 
+class Alone(msgspec.Struct, frozen=True):
+    """This process is there for the daemon alone (`mainspring run`). `app`: "module:attribute", if it has one."""
+
+    app: str | None = None
+
+
 class Daemon(Declaring):
     """Runs any function or program at any instant, from a durable queue, on a fixed number of workers.
 
@@ -50,6 +58,8 @@ class Daemon(Declaring):
         *,
         workers: int | None = None,
         pool: str | None = None,
+        max_tasks_per_child: int | None = None,
+        max_memory_per_child: int | str | None = None,
         listener_workers: int | None = None,
         queues: Mapping[str, int | None] | Iterable[str] | None = None,
         max_pending: int | None = None,
@@ -71,6 +81,7 @@ class Daemon(Declaring):
             {
                 "store": "memory:" if store is None and inline else store,
                 "workers": workers, "pool": pool, "listener_workers": listener_workers,
+                "max_tasks_per_child": max_tasks_per_child, "max_memory_per_child": max_memory_per_child,
                 "queues": queues, "max_pending": max_pending, "when_full": when_full, "full_timeout": full_timeout,
                 "retention": retention, "grace": grace, "tz": tz, "name": name, "allow": allow, "programs": programs,
                 "clock": clock,
@@ -93,6 +104,7 @@ class Daemon(Declaring):
         self._driver: ManualDriver | None = None
         self._inline = inline
         self._warned = False
+        self.alone: Alone | None = None
         _daemons.add(self)
         found(registry)
         if inline:
@@ -111,29 +123,18 @@ class Daemon(Declaring):
     def start(self) -> None:
         """Take part in the work of the store, in the background. Starting twice is an error."""
         refuse_start()
-        from mainspring.engine.engine import Engine, Plan
+        from mainspring.engine.engine import Engine
         from mainspring.eventlog import EventLog
-        from mainspring.lifecycle import programs_allowed
-        from mainspring.version import __version__
+        from mainspring.lifecycle import make_plan
         from mainspring.when.wall import local_zone
 
         with self._life:
             if self._engine is not None:
                 raise Misuse("this daemon is started already; one start, one stop")
-            settings = self.settings
             driver = self._make_driver()
-            plan = Plan(
-                workers=settings.workers,
-                listener_workers=settings.listener_workers,
-                queues=settings.queues,
-                programs=programs_allowed(settings, self.store.url),
-                retention=settings.retention,
-                grace=settings.grace,
-                app=self.name,
-                version=__version__,
-            )
+            plan = make_plan(self)
             self.reconcile()
-            self.events.journalist = EventLog(self, settings.tz or local_zone()).event
+            self.events.journalist = EventLog(self, self.settings.tz or local_zone()).event
             engine = Engine(
                 store=self.store, registry=self.registry, clock=self.clock, events=self.events, plan=plan, driver=driver
             )

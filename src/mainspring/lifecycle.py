@@ -19,11 +19,51 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from mainspring.app import Daemon
+    from mainspring.engine.child_messages import Setup
+    from mainspring.engine.engine import Plan
     from mainspring.engine.service import ManualDriver
 
 log = logging.getLogger("mainspring")
 
 _ENOUGH = 1_000
+
+
+def make_plan(daemon: "Daemon") -> "Plan":
+    """What the engine of this daemon goes by."""
+    from mainspring.engine.engine import Plan
+    from mainspring.version import __version__
+
+    settings = daemon.settings
+    pool = settings.pool or ("threads" if daemon.alone is None else "processes")
+    return Plan(
+        workers=settings.workers,
+        listener_workers=settings.listener_workers,
+        queues=settings.queues,
+        programs=programs_allowed(settings, daemon.store.url),
+        retention=settings.retention,
+        grace=settings.grace,
+        app=daemon.name,
+        version=__version__,
+        setup=_setup(daemon) if pool == "processes" else None,
+        eager=daemon.alone is None or daemon.alone.app is not None,
+    )
+
+
+def _setup(daemon: "Daemon") -> "Setup":
+    """What its worker processes have to be. What the command line said holds for them, too."""
+    from mainspring.engine.child_setup import here
+
+    settings = daemon.settings
+    said = settings.origins["store"].startswith("flag") and not daemon.store.url.startswith("memory")
+    return here(
+        app=None if daemon.alone is None else daemon.alone.app,
+        directory=daemon.registry.directory,
+        allow=settings.allow,
+        environ={"MAINSPRING_STORE": daemon.store.url} if said else None,
+        max_tasks=settings.max_tasks_per_child,
+        max_memory=settings.max_memory_per_child,
+        log_level=logging.getLogger().getEffectiveLevel(),
+    )
 
 
 def run_until_signal(daemon: "Daemon") -> None:

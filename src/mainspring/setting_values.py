@@ -15,7 +15,7 @@ from mainspring.tasks.registry import checked_allow
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import load_zone
 
-Pool = Literal["threads"]
+Pool = Literal["threads", "processes"]
 WhenFull = Literal["block", "refuse"]
 
 DEFAULT_STORE = "mainspring.db"
@@ -31,7 +31,9 @@ _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no",
 def from_text(key: str, text: str) -> object:
     """The value that a variable's text stands for, as a settings file would have it; what is unclear stays text."""
     match key:
-        case "workers" | "listener_workers" | "max_pending" if _NUMBER.fullmatch(text):
+        case "workers" | "listener_workers" | "max_pending" | "max_tasks_per_child" | "max_memory_per_child" if (
+            _NUMBER.fullmatch(text)
+        ):
             return int(text)
         case "programs" if text.strip().lower() in _TRUE | _FALSE:
             return text.strip().lower() in _TRUE
@@ -118,7 +120,9 @@ def pool(value: object, _directory: str) -> Pool:
     """What tasks run on."""
     if value == "threads":
         return "threads"
-    raise InvalidValue(f"this version runs tasks on threads: expected 'threads', got {value!r}")
+    if value == "processes":
+        return "processes"
+    raise InvalidValue(f"expected what tasks run on: 'threads' or 'processes', got {value!r}")
 
 
 def queues(value: object, _directory: str) -> dict[str, int | None]:
@@ -150,6 +154,29 @@ def _queue_entry(item: object) -> tuple[object, object]:
         return item, None
     queue, _, limit = item.partition("=")
     return queue.strip(), int(limit) if _NUMBER.fullmatch(limit) else limit
+
+
+def max_tasks(value: object, _directory: str) -> int:
+    """After how many tasks a worker process is replaced."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidValue(f"expected a whole number from 1: how many tasks a worker process runs, got {value!r}")
+    return value
+
+
+_BYTES = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|[kKMGT]i?B)\s*")
+_LEAST_MEMORY = 1 << 20
+
+
+def memory(value: object, _directory: str) -> int:
+    """An amount of memory in bytes: a number, or a text such as '512MiB' or '1.5 GB'."""
+    amount = value
+    if isinstance(value, str) and (parts := _BYTES.fullmatch(value)):
+        unit = parts[2].upper()
+        base = 1024 if "I" in unit else 1000
+        amount = int(float(parts[1]) * base ** "BKMGT".index(unit[0]))
+    if isinstance(amount, bool) or not isinstance(amount, int) or amount < _LEAST_MEMORY:
+        raise InvalidValue(f"expected an amount of memory from 1 MiB, such as '512MiB', or bytes, got {value!r}")
+    return amount
 
 
 def max_pending(value: object, _directory: str) -> int:

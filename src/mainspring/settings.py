@@ -30,12 +30,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `queues`: those served, each with its limit (None: no own limit); None: all. `programs`: None leaves it to the
     store (a file that only its owner can write: yes). `name`: None is the module that made the daemon. `max_pending`
-    None: no bound; `full_timeout` None: adding waits as long as it takes.
+    None: no bound; `full_timeout` None: adding waits as long as it takes. `pool` None: threads where the daemon is part
+    of a program, processes under `mainspring run`. `max_memory_per_child` is in bytes.
     """
 
     store: str
     workers: int
-    pool: values.Pool
+    pool: values.Pool | None
+    max_tasks_per_child: int | None
+    max_memory_per_child: int | None
     listener_workers: int
     queues: dict[str, int | None] | None
     max_pending: int | None
@@ -104,7 +107,9 @@ def _chosen(chooser: "_Chooser", directory: str) -> Settings:
     return Settings(
         store=take("store", values.store_url, values.store_url(values.DEFAULT_STORE, directory)),
         workers=take("workers", values.workers(1), 8),
-        pool=take("pool", values.pool, "threads"),
+        pool=take("pool", values.pool, None),
+        max_tasks_per_child=take("max_tasks_per_child", values.max_tasks, None),
+        max_memory_per_child=take("max_memory_per_child", values.memory, None),
         listener_workers=take("listener_workers", values.workers(0), 4),
         queues=take("queues", values.queues, None),
         max_pending=take("max_pending", values.max_pending, None),

@@ -53,6 +53,7 @@ class Bench:
             recorder=self.recorder,
             registry=self.registry,
             timer=self.timer,
+            wall=lambda: NOW,
             queues=queues,
             programs=programs,
             warm=lambda: None,

@@ -37,7 +37,9 @@ def test_the_defaults(load, tmp_path):
     assert load() == Settings(
         store=f"sqlite://{tmp_path}/mainspring.db",
         workers=8,
-        pool="threads",
+        pool=None,
+        max_tasks_per_child=None,
+        max_memory_per_child=None,
         listener_workers=4,
         queues=None,
         max_pending=None,
@@ -93,6 +95,8 @@ def test_every_key_from_the_environment(load, tmp_path):
             "MAINSPRING_GRACE": "1.5",
             "MAINSPRING_TZ": "Asia/Shanghai",
             "MAINSPRING_NAME": "shop",
+            "MAINSPRING_MAX_TASKS_PER_CHILD": "500",
+            "MAINSPRING_MAX_MEMORY_PER_CHILD": "512MiB",
             "MAINSPRING_ALLOW": "shop.tasks,mailer",
             "MAINSPRING_PROGRAMS": "./open.sh,rsync",
             "MAINSPRING_APP": "shop.web:daemon",
@@ -106,6 +110,8 @@ def test_every_key_from_the_environment(load, tmp_path):
         store=f"sqlite://{tmp_path}/data/shop.db",
         workers=16,
         pool="threads",
+        max_tasks_per_child=500,
+        max_memory_per_child=512 << 20,
         listener_workers=0,
         queues={"mail": 2, "web": None},
         max_pending=1000,
@@ -159,8 +165,11 @@ def test_typed_arguments(load):
         ("when_full", "drop", "expected 'block'"),
         ("when_full", True, "expected 'block'"),
         ("full_timeout", "soon", "duration"),
-        ("pool", "processes", "this version runs tasks on threads"),
-        ("pool", object(), "this version runs tasks on threads"),
+        ("pool", "fibres", "'threads' or 'processes', got 'fibres'"),
+        ("pool", object(), "'threads' or 'processes'"),
+        ("max_tasks_per_child", 0, "from 1: how many tasks a worker process runs"),
+        ("max_memory_per_child", "512", "such as '512MiB'"),
+        ("max_memory_per_child", "1 KB", "from 1 MiB"),
         ("queues", {"mail": 0}, "from 1"),
         ("queues", {"mail": True}, "from 1"),
         ("queues", ["mail=many"], "from 1"),
@@ -190,7 +199,7 @@ def test_a_bad_value_names_its_place_and_what_was_expected(load, key, value, wor
     assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("variable", "value"), [("WORKERS", "many"), ("GRACE", "x"), ("POOL", "processes")])
+@pytest.mark.parametrize(("variable", "value"), [("WORKERS", "many"), ("GRACE", "x"), ("POOL", "fibres")])
 def test_a_bad_variable_is_named(load, variable, value):
     with pytest.raises(InvalidValue, match=f"^MAINSPRING_{variable}: .*'{value}'"):
         load({f"MAINSPRING_{variable}": value})

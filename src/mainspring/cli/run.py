@@ -27,7 +27,7 @@ _FLAGS = ("workers", "listener_workers", "pool", "max_pending", "when_full", "fu
 @click.argument("target", required=False, metavar="[APP]")
 @click.option("--workers", metavar="N", help="How many tasks run at once (default: 8).")
 @click.option("--listener-workers", metavar="N", help="Workers for listeners (default: 4).")
-@click.option("--pool", metavar="threads|processes", help="What tasks run on; this version has threads.")
+@click.option("--pool", metavar="threads|processes", help="What tasks run on (default: processes).")
 @click.option("--queues", multiple=True, metavar="NAME[=N],...", help="Serve only these, N of each at once.")
 @click.option("--max-pending", metavar="N", help="How many tasks may be due and wait (default: any number).")
 @click.option("--when-full", metavar="block|refuse", help="What adding to a full queue does (default: block).")
@@ -61,7 +61,7 @@ def run_verb(
 
 def _daemon(session: Session, target: str | None, flags: dict[str, object]) -> "Daemon":
     """The app's Daemon, or a bare one; the flags hold where its code says nothing."""
-    from mainspring.app import Daemon
+    from mainspring.app import Alone, Daemon
     from mainspring.cli.apps import import_here, load_app
     from mainspring.cli.terminal import say
 
@@ -71,8 +71,11 @@ def _daemon(session: Session, target: str | None, flags: dict[str, object]) -> "
     if spec is None:
         import_here()
         # a name of its own, so that no app's schedules are taken for its own that are gone from the code
-        return Daemon(name="mainspring run")
+        daemon = Daemon(name="mainspring run")
+        daemon.alone = Alone()
+        return daemon
     daemon = load_app(spec)
+    daemon.alone = Alone(spec)
     session.check_store(daemon, spec)
     for word in flags:
         if daemon.settings.origins[word].startswith("argument"):

@@ -4,13 +4,14 @@ Runs on a worker's thread. The order of the lines in `run` is the promise: nothi
 the start), the start is noted before the body begins, an at-most-once start is durable before the body begins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from types import CoroutineType
 from typing import Protocol
 
 from mainspring.engine import settle
 from mainspring.engine.coroutines import CoroutineLoop
+from mainspring.engine.parts import Followed
 from mainspring.engine.pool import Slot
 from mainspring.engine.timeline import Held
 from mainspring.errors import MainspringError
@@ -68,6 +69,7 @@ class Attempt:
         programs: Programs,
         put_back: Callable[[Held], None],
         overlaps: Callable[[Held], bool],
+        followed: Mapping[int, Followed],
         early: int,
     ) -> None:
         self._now = clock.now
@@ -78,6 +80,7 @@ class Attempt:
         self._programs = programs
         self._put_back = put_back
         self._overlaps = overlaps
+        self._followed = followed
         self._most_early = 2 * early
         self.coroutines = CoroutineLoop()
         self.tune: Callable[[int], None] = lambda _: None  # told how long (µs) each body took
@@ -89,9 +92,11 @@ class Attempt:
         if run_at - now > self._most_early:  # the clock was set back since the timer handed it over
             self._put_back(held)
             return
-        if (task.expires_at or task.schedule) and (refused := self._refuse(held, now)) is not None:
+        if (task.expires_at or task.schedule) and (refused := self.refuse(held, now)) is not None:
             self._recorder.put(refused)
             return
+        if (followed := self._followed.get(task.id)) is not None:
+            followed.taken_at = now
         slot.attempt = attempt = task.attempt + 1
         timeout = options.timeout
         deadline = None if timeout is None else now + timeout
@@ -119,7 +124,7 @@ class Attempt:
             self._recorder.put(settlement)
         self.tune((settlement.finished_at or now) - now)
 
-    def _refuse(self, held: Held, now: int) -> Settlement | None:
+    def refuse(self, held: Held, now: int) -> Settlement | None:
         """Why it must not start, when it must not."""
         if held.task.expires_at is not None and now >= held.task.expires_at:
             return settle.missed(held, now, "expired")

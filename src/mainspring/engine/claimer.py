@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from mainspring.engine import settle
-from mainspring.engine.pool import InlinePool, ThreadPool
+from mainspring.engine.pool import Pool
 from mainspring.engine.program_attempts import allowed
 from mainspring.engine.recorder import Recorder
 from mainspring.engine.service import Loop
@@ -41,10 +41,11 @@ class Claimer:
         store: Store,
         node: int,
         timeline: Timeline,
-        pool: ThreadPool | InlinePool,
+        pool: Pool,
         recorder: Recorder,
         registry: Registry,
         timer: Loop,
+        wall: Callable[[], int],
         queues: Mapping[str, int | None] | None,
         programs: bool | tuple[str, ...],
         warm: Callable[[], None],
@@ -57,6 +58,7 @@ class Claimer:
         self._recorder = recorder
         self._registry = registry
         self._timer = timer
+        self._wall = wall
         self._queues = queues
         self._limits = {queue: limit for queue, limit in (queues or {}).items() if limit is not None}
         self._programs = programs
@@ -199,7 +201,8 @@ class Claimer:
         batch = self._store.reserve(self._node, lanes, after=after, until=until, limit=limit)
         if not batch.tasks:
             return 0
-        held = [self._hold(task, batch.token, ahead=after > 0) for task in batch.tasks]
+        now = self._wall()  # later than any of them was added: what was added "for now" is not ahead of its instant
+        held = [self._hold(task, batch.token, ahead=task.run_at > now) for task in batch.tasks]
         if self._hold_off:
             held = self._obey_hold_off(held)
         if self._timeline.add(held):
@@ -234,6 +237,8 @@ class Claimer:
         able = set(self._able)
         if any(lane.kind is Kind.PROGRAM and lane.id in able for lane in served):
             self._warm()
+        if any(lane.kind is Kind.FUNCTION and lane.id in able for lane in served):
+            self._pool.warm()
         unknown = [lane.id for lane in served if lane.id not in able]
         if unknown != self._unknown:
             new = set(unknown).difference(self._unknown)

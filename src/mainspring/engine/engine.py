@@ -15,12 +15,13 @@ import msgspec
 
 from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
+from mainspring.engine.child_messages import Setup
 from mainspring.engine.claimer import SAFETY_US, Claimer
 from mainspring.engine.events import Events
 from mainspring.engine.parts import Parts
 from mainspring.engine.peers import Peers
 from mainspring.engine.planner import Planner
-from mainspring.engine.pool import InlinePool, ThreadPool
+from mainspring.engine.pool import InlinePool, Pool, ThreadPool
 from mainspring.engine.program_attempts import ProgramAttempts
 from mainspring.engine.pruner import Pruner
 from mainspring.engine.recorder import Recorder
@@ -40,6 +41,7 @@ log = logging.getLogger("mainspring")
 
 # After the grace, how long a body that was asked to stop may take to come back.
 _LAST_CHANCE_S = 1.0
+_READY_S = 30.0
 SAFETY_BY_HAND_US = 86_400_000_000
 
 
@@ -54,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     grace: int = 20_000_000
     app: str | None = None
     version: str = ""
+    setup: Setup | None = None  # what worker processes have to be; None: tasks run on threads
+    eager: bool = False  # have one ready before `start` returns, or say why there is none
 
 
 class Desk:
@@ -140,25 +144,31 @@ class Engine:
         self.recorder = Recorder(self.store, self._recorder_loop, self.events, self.clock.now)
         self.watchdog = Watchdog(self.clock, self._desk_loop, self.recorder.put)
         self.program_attempts = ProgramAttempts(self.clock, self.seat.locks)
+        # with worker processes each of them has a part of the journal, and the last part is for what runs here
+        self._processes = 0 if self.plan.setup is None or self._driver is not None else self.plan.workers
+        journal = self.seat.journal
+        if self._processes:
+            journal = journal.part(self._processes, self._processes + 1)
+        parts = Parts(self.seat.journal)
         self._attempt = Attempt(
             clock=self.clock,
             registry=registry,
-            journal=self.seat.journal,
+            journal=journal,
             recorder=self.recorder,
             limits=self.watchdog,
             programs=self.program_attempts,
             put_back=self._put_back,
             overlaps=self._overlaps,
+            followed=parts.followed,
             early=self._early,
         )
-        self.pool = self._workers()
+        self.pool = self._workers(registry)
         self._attempt.tune = self.pool.took
         self.recorder.slots = self.pool.slots
         self.recorder.active = self.pool.active
         self.recorder.flooded = self.pool.crowded
         self.pool.ebbed = self.recorder.ebbed
         self.pool.look = self._timer_loop.wake
-        parts = Parts(self.seat.journal)
         self.recorder.told = parts.recorded
         self.timer = Timer(self.timeline, self.pool, parts, early=self._early, handed=self.recorder.arm)
 
@@ -172,6 +182,7 @@ class Engine:
             recorder=self.recorder,
             registry=registry,
             timer=self._timer_loop,
+            wall=self.clock.now,
             queues=self.plan.queues,
             programs=self.plan.programs,
             warm=self.program_attempts.warm,
@@ -207,10 +218,28 @@ class Engine:
         desk, timer, recorder = self._driver.loop(), self._driver.loop(), self._driver.loop()
         return timer, desk, recorder
 
-    def _workers(self) -> ThreadPool | InlinePool:
-        limits = self.plan.queues or {}
-        kind = ThreadPool if self._driver is None else InlinePool
-        return kind(self.plan.workers, self._attempt.run, self.timeline.take, limits, self._room_again)
+    def _workers(self, registry: Registry) -> Pool:
+        plan, parts = self.plan, (self._attempt.run, self.timeline.take, self.plan.queues or {}, self._room_again)
+        if self._driver is not None:
+            return InlinePool(plan.workers, *parts)
+        if plan.setup is None:
+            return ThreadPool(plan.workers, *parts)
+        from mainspring.engine.process_host import ProcessHost
+        from mainspring.engine.process_pool import ProcessPool
+
+        host = ProcessHost(
+            clock=self.clock,
+            registry=registry,
+            attempt=self._attempt,
+            recorder=self.recorder,
+            watchdog=self.watchdog,
+            timeline=self.timeline,
+            put_back=self._put_back,
+            seat=self.seat,
+            parts=self._processes + 1,
+            setup=plan.setup,
+        )
+        return ProcessPool(plan.workers, *parts, host=host, most_early=2 * self._early)
 
     # ── small hands that join the parts ────────────────────────────────────────────────────────────────────
     def _room_again(self) -> None:
@@ -248,10 +277,14 @@ class Engine:
         fire: list[Step] = [self.timer]
         if isinstance(self.pool, InlinePool):
             fire.append(self.pool)
+        self.pool.start()
         self._recorder_loop.start([self.recorder])
         self._timer_loop.start(fire)
         self._desk_loop.watch(self.watch.fileno())
         self._desk_loop.start(desk)
+        if self.plan.eager:
+            self.pool.warm()
+            self.pool.await_ready(_READY_S)
 
     def next_start(self) -> int | None:
         """The earliest instant at which a task is to start, or an occurrence of a schedule is due."""
@@ -296,6 +329,7 @@ class Engine:
         self.supervisor.join(max(end - self.clock.monotonic() / 1e6, _LAST_CHANCE_S))
         self.supervisor.close()
         self.program_attempts.close()
+        self.pool.close()
         for loop in (self._timer_loop, self._desk_loop, self._recorder_loop):
             loop.stop()
         self._leave()

@@ -5,8 +5,8 @@ inline mode, where a run is deterministic.
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from mainspring.engine.ready import Ready
 from mainspring.engine.timeline import Held
@@ -82,36 +82,6 @@ def _draw(ticket: list[bool]) -> bool:
 Work = Callable[[Held, Slot], None]
 
 
-class Pool(Protocol):
-    """What the engine knows of the workers."""
-
-    slots: list[Slot]
-
-    def offer(self, batch: Sequence[Held]) -> None:
-        """These are due now."""
-
-    def nudge(self) -> bool:
-        """Look whether what is due gets on; True: look again in a millisecond."""
-
-    def recall(self, task: int) -> Held | None:
-        """Take a task back that was given to a worker and has not started; None when that cannot be."""
-
-    def running(self, task: int) -> Slot | None:
-        """Where this task runs."""
-
-    def room(self) -> int:
-        """How many more due tasks are worth holding here; 0 when what waits already fills the workers for a while."""
-
-    def busy(self) -> int:
-        """How many workers run something."""
-
-    def stop(self) -> None:
-        """Start nothing more. What runs goes on."""
-
-    def join(self, timeout: float | None) -> bool:
-        """Wait until nothing runs; False when the time (seconds) was over first."""
-
-
 _HOLD_US = 50_000  # hold about this much work per worker; more would be kept from other nodes
 
 
@@ -121,8 +91,8 @@ _QUICK_US = 50.0
 _CROWD = 64
 
 
-class _Base:
-    """What both pools share: the ready heap and the sense of how long tasks take."""
+class Pool(ABC):
+    """What all pools share: what is ready, and the sense of how long tasks take."""
 
     def __init__(
         self,
@@ -144,13 +114,45 @@ class _Base:
         self._stopping = False
         self._lock = threading.Lock()
 
+    @abstractmethod
+    def offer(self, batch: Sequence[Held]) -> None:
+        """These are due now."""
+
+    @abstractmethod
+    def nudge(self) -> bool:
+        """Look whether what is due gets on; True: look again in a millisecond."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Start nothing more. What runs goes on."""
+
+    @abstractmethod
+    def join(self, timeout: float | None) -> bool:
+        """Wait until nothing runs; False when the time (seconds) was over first."""
+
+    @abstractmethod
+    def hurry(self) -> None:
+        """End a `join` that is going on."""
+
+    def start(self) -> None:  # noqa: B027  # nothing to do where the workers are threads
+        """Begin to run what is offered."""
+
+    def warm(self) -> None:  # noqa: B027
+        """Functions may come: what runs them should be there before they are due."""
+
+    def await_ready(self, timeout: float) -> None:  # noqa: B027
+        """Wait (seconds) until something can be run; raises when nothing can ever be."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of what ran here. After `stop` and `join`."""
+
     def capacity(self) -> int:
         """How many due tasks the workers get through in about 50 ms; at least one each."""
         workers = len(self.slots)
         return max(workers, min(int(workers * _HOLD_US / max(self.typical_us, 10.0)), 8192))
 
     def room(self) -> int:
-        """See `Pool`."""
+        """How many more due tasks are worth holding here; 0 when what waits already fills the workers for a while."""
         return max(0, self.capacity() + self.free() - self.ready.count)
 
     def took(self, duration: int) -> None:
@@ -173,7 +175,7 @@ class _Base:
         return len(self.slots) - self.busy()
 
     def busy(self) -> int:
-        """See `Pool`."""
+        """How many workers run something."""
         return sum(slot.held is not None for slot in self.slots)
 
     def lowest(self) -> int | None:
@@ -182,7 +184,10 @@ class _Base:
             return self.ready.lowest()
 
     def recall(self, task: int) -> Held | None:
-        """See `Pool`: between taking a task and starting it, the worker and whoever recalls it draw one ticket."""
+        """Take a task back that was given to a worker and has not started; None when that cannot be.
+
+        Between taking a task and starting it, the worker and whoever recalls it draw one ticket.
+        """
         for slot in self.slots:
             ticket, held = slot.ticket, slot.held
             if held is not None and held.id == task and slot.ticket is ticket:  # else the worker has gone on meanwhile
@@ -190,7 +195,7 @@ class _Base:
         return None
 
     def running(self, task: int) -> Slot | None:
-        """See `Pool`."""
+        """Where this task runs."""
         for slot in self.slots:
             held = slot.held
             if held is not None and held.id == task:
@@ -230,7 +235,7 @@ class _Base:
         return held
 
 
-class ThreadPool(_Base):
+class ThreadPool(Pool):
     """A thread for each worker. The last one to fall idle is the first to be woken: it is the warmest."""
 
     def __init__(
@@ -280,7 +285,7 @@ class ThreadPool(_Base):
             return not self.busy()
 
     def hurry(self) -> None:
-        """End a `join` that is going on."""
+        """See `Pool`."""
         with self._quiet:
             self._hurried = True
             self._quiet.notify_all()
@@ -343,7 +348,7 @@ class ThreadPool(_Base):
         return True
 
 
-class InlinePool(_Base):
+class InlinePool(Pool):
     """Runs what is due in the driver's thread, as a step of its loop."""
 
     def offer(self, batch: Sequence[Held]) -> None:

@@ -89,19 +89,27 @@ class Ready:
                 return held
         return None
 
+    def first(self, more: bool = False) -> Held | None:
+        """What `pop` looks at first; it may have been withdrawn, or its queue be at its limit."""
+        return self._front(more).first() if self.count else None
+
     def _draw(self, more: bool) -> Held | None:
         if not self.count:
             return None
         self.count -= 1
+        return self._front(more).pop()
+
+    def _front(self, more: bool) -> _Line:
+        """The line whose first is the first of all."""
         other = self._rest.first()
         if other is None:
-            return self._timed.pop()
+            return self._timed
         first = self._timed.first()
         if first is None:
-            return self._rest.pop()
+            return self._rest
         if more or len(self._rest) > self._workers:
-            return self._timed.pop() if first.order[0] <= other.order[0] else self._rest.pop()
-        return self._timed.pop() if first.order < other.order else self._rest.pop()
+            return self._timed if first.order[0] <= other.order[0] else self._rest
+        return self._timed if first.order < other.order else self._rest
 
     def ended(self, queue: str) -> None:
         """A task of this queue ended: the next one set aside may compete again."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mainspring.engine import settle
 from mainspring.engine.claimer import Claimer
-from mainspring.engine.pool import InlinePool, ThreadPool
+from mainspring.engine.pool import Pool
 from mainspring.engine.recorder import Recorder
 from mainspring.engine.timeline import Timeline
 from mainspring.store.protocol import Store
@@ -26,7 +26,7 @@ class Responder:
         store: Store,
         node: int,
         timeline: Timeline,
-        pool: ThreadPool | InlinePool,
+        pool: Pool,
         recorder: Recorder,
         claimer: Claimer,
     ) -> None:

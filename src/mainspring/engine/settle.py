@@ -57,7 +57,7 @@ def succeeded(
 
 
 def failed(
-    held: Held, attempt: int, started_at: int, finished_at: int, reason: str, problem: Problem, *,
+    held: Held, attempt: int, started_at: int | None, finished_at: int, reason: str, problem: Problem, *,
     retry: bool, output: str | None = None, result: str | None = None,
 ) -> Settlement:  # fmt: skip
     """The body failed: another attempt when `retry` holds and the rule allows one, else the end."""
@@ -129,6 +129,14 @@ def cancelled(
     return Settlement(
         held.id, held.token, _CANCELLED, False, attempt, held.task.failures, None, "cancelled while running",
         started_at, finished_at, None, problem.encode() if problem else None, output, durable=_once(held),
+    )  # fmt: skip
+
+
+def withdrawn(held: Held, now: int) -> Settlement:
+    """It was cancelled when a worker had it and had not started it: nothing ran, no attempt is counted."""
+    task = held.task
+    return Settlement(
+        held.id, held.token, _CANCELLED, False, task.attempt, task.failures, None, CANCELLED, finished_at=now
     )  # fmt: skip
 
 

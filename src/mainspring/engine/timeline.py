@@ -79,6 +79,10 @@ class Timeline:
         """Whoever gets True may start it, change it or give it back; everyone else has lost it."""
         return not held.gone and self.held.pop(held.id, None) is not None
 
+    def restore(self, held: Held) -> None:
+        """What was taken, and not started after all, may be taken and withdrawn again."""
+        self.held[held.id] = held
+
     def withdraw(self, task: int) -> Held | None:
         """Take by id, for a change. On the claimer's loop alone, as are reservations: so `gone` is set in time."""
         held = self.held.pop(task, None)

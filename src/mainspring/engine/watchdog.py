@@ -32,16 +32,18 @@ class Watchdog:
         self._put = put
         self._lock = threading.Lock()
         self._count = 0
-        self._heap: list[tuple[int, int, Slot, Held]] = []
+        self._heap: list[tuple[int, int, Slot, Held, int]] = []
 
-    def watch(self, slot: Slot, held: Held, timeout: int) -> None:
-        """Ask this slot to stop when `timeout` µs are over, if it still runs this."""
-        self._add(self._clock.monotonic() + timeout, slot, held)
+    def watch(self, slot: Slot, held: Held, timeout: int, *, begun: bool = True) -> None:
+        """Ask this slot to stop when `timeout` µs are over, if it still runs this. Not `begun`: it is about to begin
+        in another process, and when it did is read from the slot then.
+        """
+        self._add(self._clock.monotonic() + timeout, slot, held, 0 if begun else timeout)
 
-    def _add(self, at: int, slot: Slot, held: Held) -> None:
+    def _add(self, at: int, slot: Slot, held: Held, timeout: int = 0) -> None:
         with self._lock:
             self._count += 1
-            heapq.heappush(self._heap, (at, self._count, slot, held))
+            heapq.heappush(self._heap, (at, self._count, slot, held, timeout))
             first = self._heap[0][0] == at
         if first:
             self._loop.wake()
@@ -56,8 +58,14 @@ class Watchdog:
                 at = self._heap[0][0]
                 if at > monotonic:
                     return now + at - monotonic
-                _, _, slot, held = heapq.heappop(self._heap)
-            if slot.held is held:
+                _, _, slot, held, timeout = heapq.heappop(self._heap)
+            if slot.held is not held:
+                continue
+            began = slot.started_at
+            left = min(timeout, timeout - (now - began if began else 0))  # no longer, should the clock be set back
+            if left > 0:
+                self._add(monotonic + left, slot, held, 0 if began else timeout)
+            else:
                 self._over(slot, held, now)
 
     def _over(self, slot: Slot, held: Held, now: int) -> None:

@@ -27,11 +27,11 @@ _LATENESS = struct.Struct(f"<{3 * len(PARTS)}I")
 _LATENESS_AT = 24
 _LONGEST = 2**32 - 2  # µs, more than an hour; 0 stands for "not known", so what is known is kept one larger
 _FIRST = 64
-_COUNT = 65_536
+COUNT = 65_536
 _LOOKS = 100  # at an entry that is being written just now; each takes as long as the writing does
 
-LIMIT = _COUNT // 2
-SIZE = _FIRST + _COUNT * _ENTRY.size
+LIMIT = COUNT // 2
+SIZE = _FIRST + COUNT * _ENTRY.size
 
 Buffer = bytearray | mmap.mmap | memoryview
 
@@ -46,11 +46,11 @@ class Journal:
         self._view = memoryview(buffer)
         self._next = itertools.count()  # its next() is atomic: writers on several threads never share an entry
         self._shared = part is not None
-        first, end = 0, _COUNT
+        first, end = 0, COUNT
         if part is not None:
             index, parts = part
-            assert 0 <= index < parts <= _COUNT // 2
-            first, end = index * _COUNT // parts + 1, (index + 1) * _COUNT // parts
+            assert 0 <= index < parts <= COUNT // 2
+            first, end = index * COUNT // parts + 1, (index + 1) * COUNT // parts
         self._from = _FIRST + first * _ENTRY.size
         self._count = end - first
         if bytes(self._view[:8]) != _MAGIC:

@@ -1,8 +1,12 @@
 """A node's place at the memory store."""
 
+import mmap
+import os
+import weakref
+
 import msgspec
 
-from mainspring.store.journal import SIZE, Journal
+from mainspring.store.journal import SIZE, Buffer, Journal, anonymous
 from mainspring.store.rows import NewNode, NodeRow
 
 
@@ -17,6 +21,15 @@ class MemorySeat:
         self._new = new
         self._buffer = bytearray(SIZE)
         self.journal = Journal(self._buffer)
+        self._shared: tuple[int, Buffer] | None = None
+
+    def share(self) -> tuple[int, Buffer]:
+        """See `Seat`: one that nobody reads, for what is in memory ends with its process, and so do its children."""
+        if self._shared is None:
+            fd = anonymous()
+            self._shared = fd, mmap.mmap(fd, SIZE)
+            weakref.finalize(self, os.close, fd)
+        return self._shared
 
     def row(self) -> NodeRow:
         """What `nodes` shows."""

@@ -9,7 +9,7 @@ process that watches: nobody polls.
 from collections.abc import Sequence
 from typing import Protocol
 
-from mainspring.store.journal import Journal
+from mainspring.store.journal import Buffer, Journal
 from mainspring.store.rows import (
     Added,
     AttemptRow,
@@ -65,6 +65,9 @@ class Seat(Protocol):
     @property
     def locks(self) -> tuple[int, ...]:
         """The descriptors of its life; none where no helper process needs them."""
+
+    def share(self) -> tuple[int, Buffer]:
+        """A journal that other processes can write to: its descriptor, to be inherited, and its mapping here."""
 
 
 class Store(Protocol):

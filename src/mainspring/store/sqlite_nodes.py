@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from mainspring.store import journal
-from mainspring.store.journal import Journal
+from mainspring.store.journal import Buffer, Journal
 
 _HEAD = 64  # bytes of a journal in which its figures are found
 
@@ -39,6 +39,8 @@ class SqliteSeat:
     def __init__(self, folder: str, node: int) -> None:
         """Take the seat: nobody knows the number yet, for its row is not committed."""
         self.node = node
+        self._folder = folder
+        self._shared = -1
         self._fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(self._fd, wait=True)  # only somebody who looks could have it, for an instant
@@ -59,11 +61,18 @@ class SqliteSeat:
         """The descriptor of the lock; none when the seat was given up."""
         return () if self._fd < 0 else (self._fd,)
 
+    def share(self) -> tuple[int, Buffer]:
+        """See `Seat`: the node's own journal."""
+        if self._shared < 0:
+            self._shared = os.open(_path(self._folder, self.node, "journal"), os.O_RDWR)
+        return self._shared, self._map
+
     def drop(self) -> None:
         """Give the lock back; the journal stays readable to whoever still has it."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        (fd, shared), self._fd, self._shared = (self._fd, self._shared), -1, -1
+        for one in (fd, shared):
+            if one >= 0:
+                os.close(one)
 
 
 def is_alive(folder: str, node: int) -> bool:

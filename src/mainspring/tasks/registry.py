@@ -55,7 +55,7 @@ class Registry:
     """
 
     def __init__(self, directory: str | os.PathLike[str] | None = None, allow: Sequence[str] = ()) -> None:
-        self._directory = os.path.realpath(os.getcwd() if directory is None else directory)
+        self.directory = os.path.realpath(os.getcwd() if directory is None else directory)
         self._allow = checked_allow(allow)
         self._lock = threading.Lock()
         self._known: dict[str, Registered] = {}
@@ -238,8 +238,8 @@ class Registry:
         if place is None:
             raise _RefusedName(f"{module_name} does not come from a file; {advice}")
         real = os.path.realpath(place)
-        if not _is_under(real, self._directory):
-            raise _RefusedName(f"{module_name} is not under the working directory {self._directory}; {advice}")
+        if not _is_under(real, self.directory):
+            raise _RefusedName(f"{module_name} is not under the working directory {self.directory}; {advice}")
         if _is_installed(real):
             raise _RefusedName(f"{module_name} is an installed package; {advice}")
 

@@ -1,0 +1,399 @@
+"""Workers that are processes: what a body does to its interpreter costs nobody else anything.
+
+Due tasks are fed to the children (`process_slot`), a free one first. One that is at short bodies is fed ahead, about
+AHEAD_US of measured work, so that it need not wait for the next; what turns out to be behind a long body is taken
+back a millisecond later, and what a child had not read when it died was never its. One loop of its own hears what
+the children say, starts them and replaces them (`nursery`); a program takes a worker's place and runs beside.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+from mainspring.engine import outcomes, settle
+from mainspring.engine.child import Child
+from mainspring.engine.child_messages import (
+    Answer,
+    Begin,
+    Failed,
+    Feed,
+    Go,
+    NeedPayload,
+    No,
+    Outcome,
+    Output,
+    Payload,
+    Ready,
+    encode_feed,
+)
+from mainspring.engine.nursery import Nursery
+from mainspring.engine.pool import Pool, Slot, Work
+from mainspring.engine.process_host import ProcessHost
+from mainspring.engine.process_slot import LONG_US, ProcessSlot
+from mainspring.engine.service import ThreadLoop
+from mainspring.engine.side_threads import SideThreads
+from mainspring.engine.timeline import Held
+from mainspring.errors import Misuse
+from mainspring.tasks.state import Kind
+
+log = logging.getLogger("mainspring")
+
+AHEAD_US = 2_000
+_MOST_FED = 100  # packets to one child: its socket takes about 270 small ones
+_OVERHEAD_US = 10  # of a task beside its body
+_PORTION = 32  # answers that are dealt with while the lock is held
+
+
+class ProcessPool(Pool):
+    """A child for each worker."""
+
+    def __init__(
+        self,
+        workers: int,
+        work: Work,
+        take: Callable[[Held], bool],
+        limits: Mapping[str, int | None],
+        freed: Callable[[], None],
+        *,
+        host: ProcessHost,
+        most_early: int,
+    ) -> None:
+        super().__init__(workers, work, take, limits, freed)
+        self.places = [ProcessSlot(index, self._lock) for index in range(workers)]
+        self.slots = list(self.places)
+        self._host = host
+        self._loop = ThreadLoop("pool", host.clock)
+        self._most_early = most_early
+        self._nursery = Nursery(host.make)
+        self._side = SideThreads(work)
+        self._warm = False
+        self._idle: list[ProcessSlot] = []  # ready, and nothing to do
+        self._means: dict[str, float] = {}  # by work: µs that a body takes
+        self._nudging = False
+        self._settled = threading.Condition(self._lock)  # something ended, or a child got ready, or cannot
+        self._hurried = False
+
+    # ── feeding, with the lock held ────────────────────────────────────────────────────────────────────────
+    def _fill(self) -> None:
+        while self.ready.count and not self._stopping and not self._host.backed_up():
+            first = self.ready.first(self.hungry)
+            place = None if first is None else self._place(first)
+            held = None if place is None else self._next()
+            if held is not None and held is not first:  # that one was withdrawn, or its queue is at its limit
+                place = self._place(held)
+                if place is None:
+                    self._back([held])
+            if place is None or held is None:
+                return
+            self._give(place, held)
+
+    def _place(self, held: Held) -> ProcessSlot | None:
+        """Where it can go: to a free child, or behind what is as short as itself. A program needs no child."""
+        if held.lane.kind is Kind.PROGRAM:
+            return next((place for place in self.places if place.held is None), None)
+        if self._idle:
+            return self._idle[-1]
+        expected = self._expected(held)
+        if expected >= AHEAD_US:
+            return None
+        best: ProcessSlot | None = None
+        for place in self.places:
+            room = place.fed and place.load_us + expected <= AHEAD_US and len(place.fed) < _MOST_FED
+            if room and not place.full and not place.stalled and (best is None or place.load_us < best.load_us):
+                best = place
+        return best
+
+    def _expected(self, held: Held) -> int:
+        """How long it will take (µs); LONG_US for what must have nothing before it, or of which nothing is known."""
+        options = held.options
+        mean = self._means.get(held.lane.work)
+        special = options.timeout is not None or options.delivery == "at-most-once" or held.task.expires_at is not None
+        return LONG_US if mean is None or special or held.lane.kind is Kind.PROGRAM else int(mean) + _OVERHEAD_US
+
+    def _give(self, place: ProcessSlot, held: Held) -> None:
+        now = self._host.clock.now()
+        if held.run_at - now > self._most_early:  # the clock was set back since the timer handed it over
+            self.ready.ended(held.queue)
+            self._host.put_back(held)
+            return
+        if (held.task.expires_at or held.task.schedule) and (refused := self._host.refuse(held, now)) is not None:
+            self.ready.ended(held.queue)
+            self._host.put(refused)
+            return
+        if held.lane.kind is Kind.PROGRAM:
+            if place in self._idle:
+                self._idle.remove(place)
+            place.held = held
+            self._side.run(held, place, self._beside_ended)
+            return
+        expected = self._expected(held)
+        if not place.feed(held, self._message(held), expected):
+            self._back([held])
+            if place in self._idle:
+                self._idle.remove(place)  # it is dead, and its end not yet seen
+            return
+        if len(place.fed) == 1:
+            self._idle.remove(place)
+        elif not self._nudging:
+            self._nudging = True
+            self.look()
+        timeout = held.options.timeout
+        if timeout is not None:
+            self._host.watch(place, held, timeout, begun=False)
+
+    def _message(self, held: Held) -> bytes:
+        task, options, work = held.task, held.options, held.lane.work
+        return encode_feed(
+            Feed(
+                held.id, held.token, task.attempt + 1, held.run_at, work, task.name, task.payload, options.timeout,
+                options.delivery == "at-most-once", False, self._host.origin(work),
+            )
+        )  # fmt: skip
+
+    def _back(self, helds: Sequence[Held]) -> None:
+        """These are nobody's again, and due."""
+        for held in helds:
+            self._host.restore(held)
+            self.ready.ended(held.queue)
+        self.ready.push(helds)
+
+    def _free(self, place: ProcessSlot) -> None:
+        """It may have nothing to do now."""
+        if place.child is not None and place.child.ready and place.held is None and place not in self._idle:
+            self._idle.append(place)
+
+    def _beside_ended(self, slot: Slot) -> None:
+        """A program has ended, on its thread."""
+        with self._lock:
+            if slot.held is not None:
+                self.ready.ended(slot.held.queue)
+            slot.clear()
+            self._free(self.places[slot.index])
+            self._fill()
+            self._settled.notify_all()
+
+    # ── what others ask ────────────────────────────────────────────────────────────────────────────────────
+    def offer(self, batch: Sequence[Held]) -> None:
+        """See `Pool`."""
+        with self._lock:
+            self.ready.push(batch)
+            self._fill()
+
+    def nudge(self) -> bool:
+        """See `Pool`: what is behind a body that takes longer than expected is taken back, for whoever is free."""
+        with self._lock:
+            again = False
+            for place in self.places:
+                if len(place.fed) > 1:
+                    first = place.fed[0][0]
+                    if place.seen is first:
+                        place.stalled = True
+                        self._back(place.take_back())
+                        self._free(place)
+                    place.seen = first
+                    again = again or len(place.fed) > 1
+            self._fill()
+            self._nudging = again or (self.ready.count > 0 and self._host.backed_up())
+            return self._nudging
+
+    def recall(self, task: int) -> Held | None:
+        """See `Pool`: what a child has not read can be taken back."""
+        with self._lock:
+            place = next((one for one in self.places for held, _ in one.fed if held.id == task), None)
+            if place is None:
+                return super().recall(task)  # a program that is about to start
+            back = place.take_back()
+            found = next((held for held in back if held.id == task), None)
+            if found is not None:
+                back.remove(found)
+                self.ready.ended(found.queue)
+            self._back(back)
+            self._free(place)
+            self._fill()
+            return found
+
+    def running(self, task: int) -> ProcessSlot | None:
+        """See `Pool`."""
+        with self._lock:
+            return next((place for place in self.places if place.held is not None and place.held.id == task), None)
+
+    # ── hearing, on the pool's loop ────────────────────────────────────────────────────────────────────────
+    def step(self, now: int) -> int | None:
+        """Hear the children, replace those that are gone; when to look again."""
+        monotonic = self._host.clock.monotonic()
+        for place in self.places:
+            if place.child is not None:
+                self._hear(place, monotonic)
+                self._nursery.stalled(place, monotonic)
+            if place.child is None and self._warm and not self._stopping:
+                child = self._nursery.birth(place, monotonic)
+                if child is not None:
+                    with self._lock:
+                        place.child = child
+                    self._loop.watch(child.fileno())
+        self._nursery.reap()
+        wanted = self._nursery.wanted(monotonic)
+        return None if wanted is None else now + wanted
+
+    def _hear(self, place: ProcessSlot, monotonic: int) -> None:
+        with self._lock:
+            child = place.child
+            answers = [] if child is None else child.receive()
+        if child is None:
+            return
+        if answers is None:
+            self._died(place, child, monotonic)
+            return
+        several = iter(answers)
+        while portion := list(islice(several, _PORTION)):
+            with self._lock:
+                endings = [ending for answer in portion if (ending := self._heard(place, child, answer)) is not None]
+                self._fill()
+                self._settled.notify_all()
+                ebbed = not self.ready.count
+            if ebbed:
+                self.ebbed()
+            now = self._host.clock.now()
+            for ending in endings:
+                settlement = outcomes.judge(ending, now)
+                if settlement is not None:
+                    self._host.put(settlement)
+                elif self._stopping:
+                    self._host.put(settle.returned(ending.held))
+                else:
+                    self._host.put_back(ending.held)
+
+    def _heard(self, place: ProcessSlot, child: Child, answer: Answer) -> outcomes.Ending | None:
+        """One answer; what ended by it, if it has to be settled. With the lock held."""
+        match answer:
+            case Outcome():
+                return self._ended(place, child, answer)
+            case Output():
+                if place.held is not None and (place.held.id, place.held.token) == (answer.task, answer.token):
+                    place.tell(answer.text)
+            case Begin():
+                self._begin(place, child, answer)
+            case NeedPayload():
+                held = place.held
+                ours = held is not None and (held.id, held.token) == (answer.task, answer.token)
+                text = held.task.payload if held is not None and ours else None
+                child.control(
+                    No(answer.task, answer.token) if text is None else Payload(answer.task, answer.token, text)
+                )
+            case Ready():
+                self._nursery.ready(place)
+                self._free(place)
+            case Failed():
+                self._nursery.refused(answer)
+        return None
+
+    def _ended(self, place: ProcessSlot, child: Child, outcome: Outcome) -> outcomes.Ending | None:
+        attempt, cause, settled = place.attempt, place.cause, place.settled
+        held = place.answered(outcome.task, outcome.token)
+        if held is None:
+            return None
+        self.ready.ended(held.queue)
+        if outcome.retire:
+            self._back(place.take_back())
+            place.child = None
+            self._loop.unwatch(child.fileno())
+            self._nursery.retire(child)
+        self._free(place)
+        if outcome.finished_at:
+            self._learn(held.lane.work, outcome.finished_at - outcome.started_at)
+        return None if settled else outcomes.Ending(held, attempt, cause, outcome)
+
+    def _learn(self, work: str, duration: int) -> None:
+        if duration >= 0:  # else the clock was set back meanwhile
+            mean = self._means.get(work)
+            self._means[work] = duration if mean is None else mean + (duration - mean) * 0.1
+            self.took(duration)
+
+    def _begin(self, place: ProcessSlot, child: Child, asked: Begin) -> None:
+        held = place.held
+        if held is not None and (held.id, held.token) == (asked.task, asked.token) and not place.settled:
+            if self._host.begin(held, place.attempt, asked.now):
+                place.marked = True
+                child.control(Go(asked.task, asked.token))
+                return
+            place.answered(asked.task, asked.token)
+            self.ready.ended(held.queue)
+            self._free(place)
+        child.control(No(asked.task, asked.token))
+
+    def _died(self, place: ProcessSlot, child: Child, monotonic: int) -> None:
+        """Only what it had taken is charged; what it had not read goes to others."""
+        with self._lock:
+            attempt, cause, settled, started_at = place.attempt, place.cause, place.settled, place.started_at
+            told = place.output() if place.output is not None else None
+            if place in self._idle:
+                self._idle.remove(place)
+            taken, back = place.lose()
+            self._back(back)
+            for held in taken:
+                self.ready.ended(held.queue)
+            place.clear()
+            self._fill()
+            self._settled.notify_all()
+        self._loop.unwatch(child.fileno())
+        words = self._nursery.gone(place, child, monotonic)
+        now = self._host.clock.now()
+        for held in taken:
+            if not settled:
+                log.warning("a worker process (%d) %s; it ran task %s", child.pid, words, held.id)
+                self._host.put(outcomes.death(held, attempt, cause, started_at or None, now, words, told))
+
+    def warm(self) -> None:
+        """Functions may come: have the children there before they are due."""
+        if not self._warm:
+            self._warm = True
+            self._loop.wake()
+
+    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
+    def start(self) -> None:
+        """See `Pool`."""
+        self._loop.start([self])
+
+    def await_ready(self, timeout: float) -> None:
+        """Wait (seconds) for the first child to be ready; `Misuse` when none can be, with what the child said."""
+        with self._settled:
+            self._settled.wait_for(lambda: self._nursery.failure is not None or self._any_ready(), timeout)
+            failure = None if self._any_ready() else self._nursery.failure
+        if failure is not None:
+            problem = failure.problem
+            raise Misuse(
+                f"the worker processes cannot start: {problem.type}: {problem.message}"
+                + (f"\n{problem.traceback}" if problem.traceback and not failure.unguarded else "")
+            )
+
+    def _any_ready(self) -> bool:
+        return any(place.child is not None and place.child.ready for place in self.places)
+
+    def stop(self) -> None:
+        """See `Pool`: what no child has read is nobody's again."""
+        with self._lock:
+            self._stopping = True
+            for place in self.places:
+                if place.child is not None:
+                    self._back(place.take_back())
+            self._settled.notify_all()
+
+    def join(self, timeout: float | None) -> bool:
+        """See `Pool`."""
+        with self._settled:
+            self._settled.wait_for(lambda: not self.busy() or self._hurried, timeout)
+            self._hurried = False
+            return not self.busy()
+
+    def hurry(self) -> None:
+        """See `Pool`."""
+        with self._settled:
+            self._hurried = True
+            self._settled.notify_all()
+
+    def close(self) -> None:
+        """See `Pool`: the children are ended, those that are idle by themselves."""
+        self._loop.stop()
+        self._side.close()
+        self._nursery.close(self.places)
