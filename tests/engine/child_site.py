@@ -1,19 +1,14 @@
 """Listeners that run in children, with real clocks and loops: one store, one supervisor, and the lines they print."""
 
 import logging
-import mmap
-import os
 import threading
 from pathlib import Path
 
-import msgspec
 from listener_parts import LONG, Site
 
 from mainspring.engine import child_setup
-from mainspring.engine.child import Child
 from mainspring.engine.child_places import ChildPlaces
 from mainspring.engine.service import ThreadLoop
-from mainspring.store import journal as ring
 from mainspring.when.clock import SystemClock
 
 HERE = Path(__file__).parent
@@ -29,8 +24,6 @@ class ChildSite(Site):
         self.news = threading.Condition()
         self.lines = []  # (listener, line)
         self.made = []  # (index, role) of each child
-        self._fd = ring.anonymous()
-        self._map = mmap.mmap(self._fd, ring.SIZE)
         self._logger = logging.getLogger("mainspring.listener")
         self._level = self._logger.level
         self._logger.setLevel(logging.INFO)
@@ -44,13 +37,11 @@ class ChildSite(Site):
     def run(self, *, workers=2, grace=LONG * SECOND, setup=None, **given):
         """Start a supervisor."""
         setup = setup or child_setup.here(**{"app": "listener_bodies", "directory": str(HERE), **given})
-        count = workers + 2
-
-        def make(index, role):
-            self.made.append((index, role))
-            return Child(index, count, msgspec.structs.replace(setup, role=role), self._fd, self._map, ())
-
-        self.places = ChildPlaces(make=make, workers=workers, clock=self.clock, loop=self._children, grace=grace)
+        self.places = ChildPlaces(
+            setup=setup, locks=(), workers=workers, clock=self.clock, loop=self._children, grace=grace
+        )
+        child = self.places.child
+        self.places.child = lambda index, role: self.made.append((index, role)) or child(index, role)
         self.one = self.supervisor(workers=workers, places=self.places)
         self.one.hear(["*"])
         self._children.start([self.places])
@@ -92,5 +83,3 @@ class ChildSite(Site):
             self._children.stop()
             self._logger.removeHandler(self._handler)
             self._logger.setLevel(self._level)
-            self._map.close()
-            os.close(self._fd)

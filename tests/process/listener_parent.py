@@ -3,7 +3,6 @@
 
 import ctypes
 import logging
-import mmap
 import os
 import signal
 import threading
@@ -11,14 +10,12 @@ import threading
 from support import say
 
 from mainspring.engine import child_setup
-from mainspring.engine.child import Child
 from mainspring.engine.child_places import ChildPlaces
 from mainspring.engine.coroutines import CoroutineLoop
 from mainspring.engine.definitions import ListenerDefinition, Work, encode
 from mainspring.engine.events import Events
 from mainspring.engine.service import ThreadLoop
 from mainspring.engine.supervisor import Supervisor
-from mainspring.store import journal as ring
 from mainspring.store.memory import MemoryStore
 from mainspring.store.rows import NewNode, Standing
 from mainspring.tasks.registry import Registry
@@ -54,12 +51,7 @@ def main():
         definition = encode(ListenerDefinition(work=Work(work=f"listener_parent:{body.__name__}")))
         store.put(Standing(kind="listener", name=body.__name__, definition=definition))
     desk, loop = ThreadLoop("desk", clock), ThreadLoop("listeners", clock)
-    fd = ring.anonymous()
-    ours = mmap.mmap(fd, ring.SIZE)
-    places = ChildPlaces(
-        make=lambda index, role: Child(index, 3, child_setup.here(role=role), fd, ours, ()),
-        workers=2, clock=clock, loop=loop, grace=1,
-    )  # fmt: skip
+    places = ChildPlaces(setup=child_setup.here(), locks=(), workers=2, clock=clock, loop=loop, grace=1)
     supervisor = Supervisor(
         store=store, node=store.join(NewNode(host="here", pid=1, version="1", workers=1, started_at=0)).node,
         clock=clock, loop=desk, registry=registry, coroutines=CoroutineLoop(), programs=None, events=Events(),

@@ -21,7 +21,6 @@ def here(
     max_tasks: int | None = None,
     max_memory: int | None = None,
     log_level: int = 20,
-    role: str = "tasks",
 ) -> Setup:
     """The setup for children of this process, as it is now. With `app` the main script is not theirs to import."""
     file, name = (None, None) if app is not None else main_script()
@@ -38,7 +37,6 @@ def here(
         max_tasks=max_tasks,
         max_memory=max_memory,
         log_level=log_level,
-        role=role,
     )
 
 
