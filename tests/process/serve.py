@@ -11,11 +11,7 @@ import threading
 import workload
 from support import programs_running, say
 
-# before anything starts: programs that an earlier daemon left, of which none may be there after its takeover
-earlier = programs_running(os.environ["STORE"])
 daemon = workload.daemon
-if os.environ.get("TICK"):
-    daemon.every(os.environ["TICK"], name="tick")(workload.quick)
 
 
 def tell(event):
@@ -23,7 +19,7 @@ def tell(event):
         workload.write("F", event.task_id, event.kind)
 
 
-def alone():
+def alone(earlier):
     def look():
         # a node whose process was killed counts as alive until its programs are gone
         nodes = daemon.store.nodes()
@@ -33,9 +29,14 @@ def alone():
     say("alone", len(earlier & programs_running(os.environ["STORE"])))
 
 
-logging.basicConfig(stream=sys.stdout, format="%(message)s", level=os.environ.get("LEVEL", "INFO"))
-# what tasks do is noted in the ledger; here it would fill the pipe while nobody reads
-logging.getLogger("mainspring").addFilter(lambda record: not record.getMessage().startswith("task "))
-daemon.observe(tell)
-threading.Thread(target=alone, daemon=True).start()
-daemon.run()
+if __name__ == "__main__":  # worker processes import this file
+    # before anything starts: programs that an earlier daemon left, of which none may be there after its takeover
+    earlier = programs_running(os.environ["STORE"])
+    if os.environ.get("TICK"):
+        daemon.every(os.environ["TICK"], name="tick")(workload.quick)
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=os.environ.get("LEVEL", "INFO"))
+    # what tasks do is noted in the ledger; here it would fill the pipe while nobody reads
+    logging.getLogger("mainspring").addFilter(lambda record: not record.getMessage().startswith("task "))
+    daemon.observe(tell)
+    threading.Thread(target=alone, args=(earlier,), daemon=True).start()
+    daemon.run()

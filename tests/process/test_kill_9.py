@@ -54,15 +54,16 @@ def not_as_answered(store, ledger, cancelled):
 
 
 @pytest.mark.timeout(90 + 6 * KILLS)
+@pytest.mark.parametrize("pool", ["threads", "processes"])
 @pytest.mark.parametrize("daemons", [1, 2])
-def test_killed_at_any_moment_it_loses_nothing_and_the_books_are_true(place, start, client, daemons):
+def test_killed_at_any_moment_it_loses_nothing_and_the_books_are_true(place, start, client, daemons, pool):
     seed = int(os.environ.get("CHAOS_SEED", random.randrange(1 << 32)))
-    kills = KILLS // 2  # for each of the two runs: with one daemon, and with a neighbour that takes over
-    say(f"seed {seed}, {kills} kills, {daemons} at a time")
+    kills = KILLS // 4  # for each of the four runs: with one daemon, and with a neighbour that takes over
+    say(f"seed {seed}, {kills} kills, {daemons} at a time, on {pool}")
     chance = random.Random(seed)
 
     def begin():
-        daemon = start("serve.py", TICK="50ms")
+        daemon = start("serve.py", TICK="50ms", MAINSPRING_POOL=pool)
         daemon.until("alone" if daemons == 1 and chance.random() < 0.2 else "ready")
         return daemon
 
@@ -85,7 +86,7 @@ def test_killed_at_any_moment_it_loses_nothing_and_the_books_are_true(place, sta
     for daemon in running:
         said += daemon.kill()
     adder.kill()
-    last = start("serve.py", TICK="50ms")
+    last = start("serve.py", TICK="50ms", MAINSPRING_POOL=pool)
     assert last.until("alone") == "alone 0"
     tasks, cancelled = accepted(place["ACCEPTED"])
     for number in tasks:
