@@ -131,3 +131,8 @@ def writes():
 def grows():
     globals().setdefault("kept", bytearray(os.urandom(1)) * (64 * ONE_MIB))
     print("pid", os.getpid())
+
+
+def grows_with_a_thread():
+    threading.Thread(target=hold).start()
+    grows()

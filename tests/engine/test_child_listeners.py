@@ -8,6 +8,7 @@ from child_driver import on_path
 from child_site import ChildSite
 from listener_parts import HOUR, LONG, change
 
+from mainspring.engine import child_post
 from mainspring.tasks.codec import encode_call
 
 
@@ -164,6 +165,14 @@ def test_a_child_that_has_grown_is_replaced(site):
     assert site.fact("grows")[2:] == (0, None)
 
 
+def test_one_that_does_not_end_when_it_is_to_be_replaced_is_killed(site, monkeypatch):
+    monkeypatch.setattr(child_post, "LEAVE_US", 1000)
+    site.listen("grows", bodies.grows_with_a_thread, pause=1000)
+    site.run(max_memory=60 * bodies.ONE_MIB)
+    site.until(lambda: len({text for _, text in site.lines}) >= 2)
+    assert site.fact("grows")[2:] == (0, None)
+
+
 # ── coroutines ─────────────────────────────────────────────────────────────────────────────────────────────
 def test_coroutines_share_one_child_and_their_turns_are_counted(site):
     for number in range(20):
@@ -234,6 +243,7 @@ def test_the_end_of_the_daemon_kills_what_is_left_after_the_grace(site, caplog, 
     one.close()
     assert (site.row("stays").holder, site.state("stays")) == (None, "down")
     assert "left behind" not in caplog.text
+    assert "another one" not in caplog.text
 
 
 def test_one_that_heeds_within_the_grace_ends_by_itself(site):

@@ -18,6 +18,7 @@ from mainspring.when.clock import Clock
 log = logging.getLogger("mainspring")
 
 START_US = 60_000_000  # in this time a child is ready, or given up
+LEAVE_US = 2_000_000  # and so long one may take to end that has done its part: threads of a body may keep it
 _REAP_S = 0.5
 
 
@@ -39,6 +40,7 @@ class Post:
         self._failures = 0
         self._failed: Failed | None = None
         self._retiring = False
+        self._leave_by = 0
         self._hopeless = False
 
     @property
@@ -52,6 +54,10 @@ class Post:
         When it cannot be started, `problem` says so.
         """
         if self.child is not None:
+            if self._retiring and not self.child.killed:
+                if self._leave_by > now:
+                    return self._leave_by
+                self.child.kill()
             if self.child.ready or self.child.killed:
                 return None
             if self._born + START_US > now:
@@ -96,7 +102,8 @@ class Post:
         child.close()
         problem = Problem("WorkerLost", f"the worker process {words}")
         if busy and not unread:
-            log.warning("the worker process of a listener %s; another one is started", words)
+            if not child.killed:
+                log.warning("the worker process of a listener %s; another one is started", words)
         elif not self._retiring:
             self._died_by_itself(child, words)
         return problem, unread
@@ -105,6 +112,7 @@ class Post:
         """It has done its part: it ends when it has done what it does, and another one follows."""
         if self.child is not None and not self._retiring:
             self._retiring = True
+            self._leave_by = self._clock.monotonic() + LEAVE_US
             self.child.control(End())
 
     def did_well(self) -> None:
