@@ -27,6 +27,8 @@ from mainspring.when.clock import Clock, SystemClock
 from mainspring.when.durations import parse_duration
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from mainspring.aio import DaemonAio
     from mainspring.engine.engine import Engine
     from mainspring.engine.service import ManualDriver
@@ -57,7 +59,7 @@ class Daemon(Declaring):
         store: str | os.PathLike[str] | None = None,
         *,
         workers: int | None = None,
-        pool: str | None = None,
+        pool: "str | Executor | None" = None,
         max_tasks_per_child: int | None = None,
         max_memory_per_child: int | str | None = None,
         listener_workers: int | None = None,

@@ -45,6 +45,7 @@ def make_plan(daemon: "Daemon") -> "Plan":
         app=daemon.name,
         version=__version__,
         setup=_setup(daemon) if pool == "processes" else None,
+        executor=None if isinstance(pool, str) else pool,
         eager=daemon.alone is None or daemon.alone.app is not None,
     )
 

@@ -8,12 +8,15 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mainspring.errors import InvalidValue
 from mainspring.tasks.registry import checked_allow
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import load_zone
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Pool = Literal["threads", "processes"]
 WhenFull = Literal["block", "refuse"]
@@ -116,13 +119,20 @@ def workers(least: int) -> Callable[[object, str], int]:
     return read
 
 
-def pool(value: object, _directory: str) -> Pool:
+def pool(value: object, _directory: str) -> "Pool | Executor":
     """What tasks run on."""
     if value == "threads":
         return "threads"
     if value == "processes":
         return "processes"
-    raise InvalidValue(f"expected what tasks run on: 'threads' or 'processes', got {value!r}")
+    words = "'threads' or 'processes'"
+    if not isinstance(value, str):  # only code can give one
+        from concurrent.futures import Executor
+
+        if isinstance(value, Executor):
+            return value
+        words += ", or a concurrent.futures.Executor"
+    raise InvalidValue(f"expected what tasks run on: {words}, got {value!r}")
 
 
 def queues(value: object, _directory: str) -> dict[str, int | None]:

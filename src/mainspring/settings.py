@@ -17,6 +17,8 @@ from mainspring.errors import InvalidValue, StoreError
 from mainspring.when.durations import parse_duration
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from mainspring.store.protocol import Store
 
 T = TypeVar("T")
@@ -36,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     store: str
     workers: int
-    pool: values.Pool | None
+    pool: "values.Pool | Executor | None"
     max_tasks_per_child: int | None
     max_memory_per_child: int | None
     listener_workers: int

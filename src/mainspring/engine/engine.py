@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -37,6 +38,9 @@ from mainspring.store.rows import NewNode
 from mainspring.tasks.registry import Registry
 from mainspring.when.clock import Clock
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 log = logging.getLogger("mainspring")
 
 # After the grace, how long a body that was asked to stop may take to come back.
@@ -57,6 +61,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     app: str | None = None
     version: str = ""
     setup: Setup | None = None  # what worker processes have to be; None: tasks run on threads
+    executor: "Executor | None" = None  # what tasks run on instead; it is the caller's
     eager: bool = False  # have one ready before `start` returns, or say why there is none
 
 
@@ -134,6 +139,7 @@ class Engine:
         )  # moved by hand, a clock does not go on while a worker waits for it
         self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
         self.events = events
+        self._caretakers: list[Step] = []  # further steps of the desk
         self._make_path(registry)
         self._make_desk(registry)
 
@@ -222,6 +228,17 @@ class Engine:
         plan, parts = self.plan, (self._attempt.run, self.timeline.take, self.plan.queues or {}, self._room_again)
         if self._driver is not None:
             return InlinePool(plan.workers, *parts)
+        if plan.executor is not None:
+            from mainspring.engine.executor_host import ExecutorHost
+            from mainspring.engine.executor_pool import ExecutorPool
+
+            around = ExecutorHost(
+                clock=self.clock, registry=registry, attempt=self._attempt, recorder=self.recorder,
+                watchdog=self.watchdog, journal=self.seat.journal, loop=self._desk_loop, put_back=self._put_back,
+            )  # fmt: skip
+            pool = ExecutorPool(plan.workers, *parts, executor=plan.executor, host=around, most_early=2 * self._early)
+            self._caretakers.append(pool)
+            return pool
         if plan.setup is None:
             return ThreadPool(plan.workers, *parts)
         from mainspring.engine.process_host import ProcessHost
@@ -272,7 +289,7 @@ class Engine:
         """Take part."""
         desk: list[Step] = [
             Desk(self), self.peers, self.responder, self.claimer, self.planner, self.supervisor, self.watchdog,
-            Pruner(self.store, self.plan.retention),
+            Pruner(self.store, self.plan.retention), *self._caretakers,
         ]  # fmt: skip
         fire: list[Step] = [self.timer]
         if isinstance(self.pool, InlinePool):

@@ -1,0 +1,47 @@
+"""What a pool of an executor needs of the engine around it."""
+
+from collections.abc import Callable
+
+from mainspring.engine.attempt import Attempt
+from mainspring.engine.recorder import Recorder
+from mainspring.engine.service import Loop
+from mainspring.engine.timeline import Held
+from mainspring.engine.watchdog import Watchdog
+from mainspring.store.journal import Journal
+from mainspring.tasks.names import real_module
+from mainspring.tasks.registry import Registry
+from mainspring.when.clock import Clock
+
+
+class ExecutorHost:
+    """The engine, as `ExecutorPool` sees it. `loop`: the one that takes the pool's step."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        registry: Registry,
+        attempt: Attempt,
+        recorder: Recorder,
+        watchdog: Watchdog,
+        journal: Journal,
+        loop: Loop,
+        put_back: Callable[[Held], None],
+    ) -> None:
+        self.now = clock.now
+        self.refuse = attempt.refuse
+        self.put = recorder.put
+        self.begin = recorder.begin
+        self.watch = watchdog.watch
+        self.note = journal.note
+        self.wake = loop.wake
+        self.put_back = put_back
+        self._registry = registry
+
+    def origin(self, work: str) -> str | None:
+        """Where a function is from (`module:qualname`): this process has found it there, and so may others."""
+        found = self._registry.resolve(work)
+        if found is None:
+            return None
+        function = found.function
+        return f"{real_module(function.__module__)}:{getattr(function, '__qualname__', '')}"
