@@ -87,8 +87,8 @@ _HOLD_US = 50_000  # hold about this much work per worker; more would be kept fr
 
 # Bodies (µs) so short that a second worker would only wait for the interpreter, and how many must be due for that to
 # matter.
-_QUICK_US = 50.0
-_CROWD = 64
+QUICK_US = 50.0
+CROWD = 64
 
 
 class Pool(ABC):
@@ -164,7 +164,7 @@ class Pool(ABC):
 
     def crowded(self) -> bool:
         """Are many very short bodies due?"""
-        return self.ready.count >= _CROWD and self.quickest_us <= _QUICK_US
+        return self.ready.count >= CROWD and self.quickest_us <= QUICK_US
 
     def roomy(self) -> bool:
         """Is it time to look for more?"""

@@ -28,9 +28,9 @@ from mainspring.engine.child_messages import (
     encode_feed,
 )
 from mainspring.engine.nursery import Nursery
-from mainspring.engine.pool import Pool, Slot, Work
+from mainspring.engine.pool import CROWD, QUICK_US, Pool, Slot, Work
 from mainspring.engine.process_host import ProcessHost
-from mainspring.engine.process_slot import LONG_US, ProcessSlot
+from mainspring.engine.process_slot import AHEAD_US, LONG_US, ProcessSlot
 from mainspring.engine.service import ThreadLoop
 from mainspring.engine.side_threads import SideThreads
 from mainspring.engine.timeline import Held
@@ -39,10 +39,9 @@ from mainspring.tasks.state import Kind
 
 log = logging.getLogger("mainspring")
 
-AHEAD_US = 2_000
-_MOST_FED = 100  # packets to one child: its socket takes about 270 small ones
 _OVERHEAD_US = 10  # of a task beside its body
-_PORTION = 32  # answers that are dealt with while the lock is held
+_PORTION = 32  # answers that are dealt with, or tasks that are fed, while the lock is held: the timer may wait for it
+_FEW = 4  # tasks that the timer feeds itself
 
 
 class ProcessPool(Pool):
@@ -66,6 +65,7 @@ class ProcessPool(Pool):
         self._loop = ThreadLoop("pool", host.clock)
         self._most_early = most_early
         self._nursery = Nursery(host.make)
+        self._last = self.places[0]  # who was fed last, behind others
         self._side = SideThreads(work)
         self._warm = False
         self._idle: list[ProcessSlot] = []  # ready, and nothing to do
@@ -75,8 +75,11 @@ class ProcessPool(Pool):
         self._hurried = False
 
     # ── feeding, with the lock held ────────────────────────────────────────────────────────────────────────
-    def _fill(self) -> None:
-        while self.ready.count and not self._stopping and not self._host.backed_up():
+    def _fill(self, most: int = _PORTION) -> bool:
+        """Feed what is due; True when `most` were fed, and more may be."""
+        for _ in range(most):
+            if not self.ready.count or self._stopping or self._host.backed_up():
+                return False
             first = self.ready.first(self.hungry)
             place = None if first is None else self._place(first)
             held = None if place is None else self._next()
@@ -85,24 +88,27 @@ class ProcessPool(Pool):
                 if place is None:
                     self._back([held])
             if place is None or held is None:
-                return
+                return False
             self._give(place, held)
+        return True
 
     def _place(self, held: Held) -> ProcessSlot | None:
         """Where it can go: to a free child, or behind what is as short as itself. A program needs no child."""
         if held.lane.kind is Kind.PROGRAM:
             return next((place for place in self.places if place.held is None), None)
-        if self._idle:
-            return self._idle[-1]
         expected = self._expected(held)
-        if expected >= AHEAD_US:
-            return None
-        best: ProcessSlot | None = None
-        for place in self.places:
-            room = place.fed and place.load_us + expected <= AHEAD_US and len(place.fed) < _MOST_FED
-            if room and not place.full and not place.stalled and (best is None or place.load_us < best.load_us):
-                best = place
-        return best
+        # very many very short bodies: to wake one child more costs more than it would do
+        few = self.ready.count < CROWD or expected > QUICK_US
+        if self._idle and few:
+            return self._idle[-1]
+        if expected < AHEAD_US:
+            if self._last.takes(expected):
+                return self._last
+            for place in self.places:
+                if place.takes(expected):
+                    self._last = place
+                    return place
+        return self._idle[-1] if self._idle else None
 
     def _expected(self, held: Held) -> int:
         """How long it will take (µs); LONG_US for what must have nothing before it, or of which nothing is known."""
@@ -178,7 +184,9 @@ class ProcessPool(Pool):
         """See `Pool`."""
         with self._lock:
             self.ready.push(batch)
-            self._fill()
+            more = self._fill(_FEW)
+        if more:
+            self._loop.wake()  # the timer has other things to do
 
     def nudge(self) -> bool:
         """See `Pool`: what is behind a body that takes longer than expected is taken back, for whoever is free."""
@@ -193,7 +201,8 @@ class ProcessPool(Pool):
                         self._free(place)
                     place.seen = first
                     again = again or len(place.fed) > 1
-            self._fill()
+            if self._fill(_FEW):
+                self._loop.wake()
             self._nudging = again or (self.ready.count > 0 and self._host.backed_up())
             return self._nudging
 
@@ -232,6 +241,10 @@ class ProcessPool(Pool):
                     with self._lock:
                         place.child = child
                     self._loop.watch(child.fileno())
+        more = True
+        while more:
+            with self._lock:
+                more = self._fill()
         self._nursery.reap()
         wanted = self._nursery.wanted(monotonic)
         return None if wanted is None else now + wanted
@@ -249,7 +262,6 @@ class ProcessPool(Pool):
         while portion := list(islice(several, _PORTION)):
             with self._lock:
                 endings = [ending for answer in portion if (ending := self._heard(place, child, answer)) is not None]
-                self._fill()
                 self._settled.notify_all()
                 ebbed = not self.ready.count
             if ebbed:

@@ -12,6 +12,8 @@ from mainspring.engine.child_messages import Stop, decode_feed
 from mainspring.engine.pool import Slot
 from mainspring.engine.timeline import Held
 
+AHEAD_US = 2_000  # of measured work that one child is fed ahead
+_MOST_FED = 100  # packets: its socket takes about 270 small ones
 LONG_US = 1_000_000_000  # expected of a body of which nothing is known
 
 
@@ -50,6 +52,11 @@ class ProcessSlot(Slot):
         self._own_start = instant
 
     # ── feeding ────────────────────────────────────────────────────────────────────────────────────────────
+    def takes(self, expected_us: int) -> bool:
+        """Is it at short bodies, so that one more may be fed behind them?"""
+        room = self.load_us + expected_us <= AHEAD_US and len(self.fed) < _MOST_FED
+        return room and bool(self.fed) and not self.full and not self.stalled
+
     def feed(self, held: Held, message: bytes, expected_us: int) -> bool:
         """Give the child a task; False when it takes no more."""
         assert self.child is not None
