@@ -1,8 +1,9 @@
 """A pool whose workers are an executor's: what it is given, what is taken back, and what is known when it fails."""
 
 import logging
+import multiprocessing
 import threading
-from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
 import executor_fakes
@@ -122,6 +123,38 @@ def test_what_is_not_found_there_has_failed(start, executor, monkeypatch):
     task.wait(LONG)
     found = daemon.get(task.id)
     assert (found.state, found.error.type) == ("failed", "UnknownFunction")
+
+
+def test_what_has_expired_is_not_handed_over(start, executor):
+    daemon = start(pool=executor, workers=1)
+    first = daemon.add_task(note)
+    executor.await_submitted()
+    second = daemon.add_task(note, expires=0.001)
+    expired = daemon.clock.now() + 1_000
+    until(daemon, lambda: daemon.clock.now() > expired)
+    executor.run()
+    assert first.wait(LONG)
+    assert second.wait(LONG)
+    assert daemon.get(second.id).reason == "expired"
+    assert executor.count == 1
+
+
+def test_an_occurrence_waits_for_no_other_that_the_executor_has(start, executor):
+    daemon = start(pool=executor, start=False)
+    daemon.every("20ms", name="often")(daemon.task(name="t:often")(note))
+    daemon.start()
+    executor.await_submitted()
+    missed = until(daemon, lambda: daemon.find(schedule="often", state="missed"))
+    assert missed[0].reason == "overlap"
+    assert executor.count == 1
+
+
+def test_one_that_forks_is_warned_of(start, caplog):
+    for method in ("spawn", "fork"):
+        executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method))
+        start(pool=executor).stop()
+        executor.shutdown()
+        assert ("forks" in caplog.text) == (method == "fork")
 
 
 def test_another_value_says_what_is_expected(threaded):

@@ -45,6 +45,16 @@ def is_exact(executor: "Executor") -> bool:
     return isinstance(executor, known)
 
 
+def forks(executor: "Executor") -> bool:
+    """Does it make its processes by a fork, as the standard library's does by itself on Linux before Python 3.14?"""
+    from concurrent.futures import ProcessPoolExecutor
+
+    if not isinstance(executor, ProcessPoolExecutor):
+        return False
+    made_by = getattr(executor, "_mp_context", None)
+    return getattr(made_by, "get_start_method", lambda: None)() == "fork"
+
+
 def illness(error: BaseException) -> Ill | None:
     """What an exception of an executor's own says of it; None: it lost this task and is well."""
     from concurrent.futures import BrokenExecutor

@@ -66,6 +66,7 @@ class ExecutorPool(Pool):
         self._most_early = most_early
         self._near = executor_kinds.runs_here(executor)
         self._exact = executor_kinds.is_exact(executor)
+        self._forks = executor_kinds.forks(executor)
         self._home = executor_call.make_home()
         self._numbers = count()
         self._side = SideThreads(self._beside)
@@ -77,6 +78,11 @@ class ExecutorPool(Pool):
 
     def start(self) -> None:
         """See `Pool`."""
+        if self._forks:
+            log.warning(
+                "this ProcessPoolExecutor forks a process that has threads, and its children may hang on their locks; "
+                "make it with mp_context=multiprocessing.get_context('spawn')"
+            )
         threading.Thread(target=self._serve, name="mainspring-submitter", daemon=True).start()
 
     # ── handing over ───────────────────────────────────────────────────────────────────────────────────────
@@ -139,10 +145,6 @@ class ExecutorPool(Pool):
         """To where this process is not. Raises what the executor raises instead of taking it."""
         host, task, once = self._host, held.task, _once(held)
         now = host.now()
-        if held.run_at - now > self._most_early:  # the clock was set back since the timer handed it over
-            self._free(slot, held)
-            host.put_back(held)
-            return
         refused = host.refuse(held, now) if task.expires_at or task.schedule else None
         if refused is None and task.schedule is not None and self._overlaps(held):
             refused = settle.missed(held, now, "overlap")
@@ -158,8 +160,12 @@ class ExecutorPool(Pool):
             origin=host.origin(held.lane.work),
         )  # fmt: skip
         packet = executor_call.encode(executor_call.Call(self._home, next(self._numbers), feed))
-        while once and (now := host.now()) < held.run_at:
-            pass  # a fraction of a millisecond: its start is not recorded before its instant
+        while held.run_at - now > (0 if once else self._most_early):  # a start is not recorded before its instant
+            if held.run_at - now > self._most_early:  # the clock was set back since the timer handed it over
+                self._free(slot, held)
+                host.put_back(held)
+                return
+            now = host.now()
         if not slot.seize():  # it was cancelled or moved meanwhile
             self._free(slot, held)
             return
