@@ -142,8 +142,7 @@ class ChildLoop:
             self._post.child.control(body.fed.answer(answer))
 
     def _bury(self) -> None:
-        problem, unread = self._post.bury(busy=bool(self._live))
-        spared = {feed.token for feed in unread}
+        problem, spared = self._post.bury(self._live)
         lost, self._live = self._live, {}
         for token, body in lost.items():
             if token in spared and not body.listener.asked:
@@ -154,11 +153,12 @@ class ChildLoop:
     def _feed(self, now: int) -> int | None:
         post = self._post
         if not post.ready:
-            if post.problem is not None:  # no child can be had: whoever waits has failed, and shows why
+            failing = post.failing
+            if failing is not None:  # no child can be had: whoever waits has failed, and shows why
                 waiting, self._waiting = self._waiting, deque()
                 for body in waiting:
                     body.listener.begin()
-                    body.over(post.problem)
+                    body.over(failing)
             return None
         assert post.child is not None
         while self._waiting:

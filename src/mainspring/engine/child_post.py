@@ -6,11 +6,11 @@ each child that imports it (`Failed.unguarded`) gets no second one.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from mainspring.engine.backoff import delay_us
 from mainspring.engine.child import Child
-from mainspring.engine.child_messages import Answer, End, Failed, Feed, Ready, decode_feed
+from mainspring.engine.child_messages import Answer, End, Failed, Ready, decode_feed
 from mainspring.engine.service import Loop
 from mainspring.tasks.problems import Problem
 from mainspring.when.clock import Clock
@@ -25,12 +25,12 @@ _REAP_S = 0.5
 class Post:
     """Not for two threads at once. `make` starts a process, and may raise OSError; it is called on the loop's thread.
 
-    `child` is the one that fills it; `problem` says why there is none, when that is an error's doing.
+    `child` is the one that fills it.
     """
 
     def __init__(self, name: str, make: Callable[[], Child], clock: Clock, loop: Loop) -> None:
         self.child: Child | None = None
-        self.problem: Problem | None = None
+        self._problem: Problem | None = None
         self._name = name
         self._make = make
         self._clock = clock
@@ -44,6 +44,11 @@ class Post:
         self._hopeless = False
 
     @property
+    def failing(self) -> Problem | None:
+        """Why there is no child, and none on its way that may change that."""
+        return self._problem if self.child is None else None
+
+    @property
     def ready(self) -> bool:
         """Can it be fed?"""
         return self.child is not None and self.child.ready and not self._retiring
@@ -51,7 +56,7 @@ class Post:
     def fill(self, now: int) -> int | None:
         """Start a child if there is none and one may be started; the instant at which to look again, if there is one.
 
-        When it cannot be started, `problem` says so.
+        When it cannot be started, `failing` says so.
         """
         if self.child is not None:
             if self._retiring and not self.child.killed:
@@ -84,24 +89,26 @@ class Post:
         answers = self.child.receive()
         for answer in answers or ():
             if isinstance(answer, Ready):
-                self.problem = None
+                self._problem = None
             elif isinstance(answer, Failed):
                 self._failed = answer
         return answers
 
-    def bury(self, *, busy: bool) -> tuple[Problem, list[Feed]]:
-        """Let go of the child that is gone: how it ended, and what it had not read. `busy`: it was in a body."""
+    def bury(self, fed: Collection[int]) -> tuple[Problem, set[int]]:
+        """Let go of the child that is gone: how it ended, and which of what it was `fed` and has not answered (tokens)
+        it had not even read.
+        """
         child, self.child = self.child, None
         assert child is not None
         self._loop.unwatch(child.fileno())
-        unread = [decode_feed(packet) for packet in child.take_back()]
+        unread = {decode_feed(packet).token for packet in child.take_back()}
         words = child.ended(_REAP_S)
         if words is None:  # it closed its channels and lives
             child.kill()
             words = child.ended(_REAP_S) or "closed its channels"
         child.close()
         problem = Problem("WorkerLost", f"the worker process {words}")
-        if busy and not unread:
+        if not unread.issuperset(fed):  # it was in a body
             if not child.killed:
                 log.warning("the worker process of a listener %s; another one is started", words)
         elif not self._retiring:
@@ -144,7 +151,7 @@ class Post:
         self._wait(self._clock.monotonic(), problem)
 
     def _wait(self, now: int, problem: Problem) -> int:
-        self.problem = problem
+        self._problem = problem
         self._failures += 1
         self._again_at = now + delay_us(self._name, self._failures)
         text = f"{problem.message}\n{problem.traceback}".rstrip()

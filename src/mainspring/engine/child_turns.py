@@ -249,7 +249,7 @@ class ChildTurns:
                 self._heard(answer)
 
     def _bury(self, worker: _Worker, now: int) -> None:
-        problem, unread = worker.post.bury(busy=worker.place is not None)
+        problem, unread = worker.post.bury(() if worker.place is None else (worker.token,))
         if worker.place is not None:
             # what was not even read was no turn
             delay = 0 if unread else _eater(worker.place).lost(problem)
@@ -280,11 +280,11 @@ class ChildTurns:
     @staticmethod
     def _hopeful(worker: _Worker) -> bool:
         """Does it do something, or will it?"""
-        return worker.place is not None or worker.post.ready or worker.post.problem is None
+        return worker.place is not None or worker.post.failing is None
 
     def _fail(self, now: int) -> int | None:
         """No child can be had: whoever is due has failed, and shows why."""
-        problem = next((worker.post.problem for worker in self._workers if worker.post.problem is not None), None)
+        problem = next((worker.post.failing for worker in self._workers if worker.post.failing is not None), None)
         while problem is not None:
             place, wanted = self._rota.take(now)
             if place is None:
