@@ -27,10 +27,11 @@ from mainspring.engine.child_messages import (
     Ready,
     encode_feed,
 )
+from mainspring.engine.expectations import Expectations
 from mainspring.engine.nursery import Nursery
 from mainspring.engine.pool import CROWD, QUICK_US, Pool, Slot, Work
 from mainspring.engine.process_host import ProcessHost
-from mainspring.engine.process_slot import AHEAD_US, LONG_US, ProcessSlot
+from mainspring.engine.process_slot import AHEAD_US, ProcessSlot
 from mainspring.engine.service import ThreadLoop
 from mainspring.engine.side_threads import SideThreads
 from mainspring.engine.timeline import Held
@@ -39,7 +40,6 @@ from mainspring.tasks.state import Kind
 
 log = logging.getLogger("mainspring")
 
-_OVERHEAD_US = 10  # of a task beside its body
 _PORTION = 32  # answers that are dealt with, or tasks that are fed, while the lock is held: the timer may wait for it
 _FEW = 4  # tasks that the timer feeds itself
 
@@ -69,7 +69,7 @@ class ProcessPool(Pool):
         self._side = SideThreads(work)
         self._warm = False
         self._idle: list[ProcessSlot] = []  # ready, and nothing to do
-        self._means: dict[str, float] = {}  # by work: µs that a body takes
+        self._expectations = Expectations()
         self._nudging = False
         self._settled = threading.Condition(self._lock)  # something ended, or a child got ready, or cannot
         self._hurried = False
@@ -96,7 +96,7 @@ class ProcessPool(Pool):
         """Where it can go: to a free child, or behind what is as short as itself. A program needs no child."""
         if held.lane.kind is Kind.PROGRAM:
             return next((place for place in self.places if place.held is None), None)
-        expected = self._expected(held)
+        expected = self._expectations.of(held)
         # very many very short bodies: to wake one child more costs more than it would do
         few = self.ready.count < CROWD or expected > QUICK_US
         if self._idle and few:
@@ -109,13 +109,6 @@ class ProcessPool(Pool):
                     self._last = place
                     return place
         return self._idle[-1] if self._idle else None
-
-    def _expected(self, held: Held) -> int:
-        """How long it will take (µs); LONG_US for what must have nothing before it, or of which nothing is known."""
-        options = held.options
-        mean = self._means.get(held.lane.work)
-        special = options.timeout is not None or options.delivery == "at-most-once" or held.task.expires_at is not None
-        return LONG_US if mean is None or special or held.lane.kind is Kind.PROGRAM else int(mean) + _OVERHEAD_US
 
     def _give(self, place: ProcessSlot, held: Held) -> None:
         now = self._host.clock.now()
@@ -133,7 +126,7 @@ class ProcessPool(Pool):
             place.held = held
             self._side.run(held, place, self._beside_ended)
             return
-        expected = self._expected(held)
+        expected = self._expectations.of(held)
         if not place.feed(held, self._message(held), expected):
             self._back([held])
             if place in self._idle:
@@ -263,8 +256,7 @@ class ProcessPool(Pool):
             with self._lock:
                 endings = [ending for answer in portion if (ending := self._heard(place, child, answer)) is not None]
                 self._settled.notify_all()
-                ebbed = not self.ready.count
-            if ebbed:
+            if not self.ready.count:
                 self.ebbed()
             now = self._host.clock.now()
             for ending in endings:
@@ -312,15 +304,11 @@ class ProcessPool(Pool):
             self._loop.unwatch(child.fileno())
             self._nursery.retire(child)
         self._free(place)
-        if outcome.finished_at:
-            self._learn(held.lane.work, outcome.finished_at - outcome.started_at)
-        return None if settled else outcomes.Ending(held, attempt, cause, outcome)
-
-    def _learn(self, work: str, duration: int) -> None:
-        if duration >= 0:  # else the clock was set back meanwhile
-            mean = self._means.get(work)
-            self._means[work] = duration if mean is None else mean + (duration - mean) * 0.1
+        duration = outcome.finished_at - outcome.started_at
+        if outcome.finished_at and duration >= 0:  # else nothing was run, or the clock was set back meanwhile
+            self._expectations.learn(held.lane.work, duration)
             self.took(duration)
+        return None if settled else outcomes.Ending(held, attempt, cause, outcome)
 
     def _begin(self, place: ProcessSlot, child: Child, asked: Begin) -> None:
         held = place.held
