@@ -15,6 +15,13 @@ HERE = Path(__file__).parent
 SECOND = 1_000_000
 
 
+class Still(SystemClock):
+    """By which no turn ever takes long, however busy the machine is."""
+
+    def monotonic(self):
+        return 0
+
+
 class ChildSite(Site):
     """`until` waits for what may have changed with a step of the supervisor or with a line that was printed."""
 
