@@ -7,11 +7,13 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolEx
 from functools import partial
 
 import executor_fakes
+import msgspec
 import pytest
 from executor_fakes import Exact, Vague, fail, later, note
 
 from daemons import LONG, until
 from mainspring import InvalidValue
+from mainspring.engine import executor_call, executor_health
 
 
 @pytest.fixture(autouse=True)
@@ -82,14 +84,17 @@ def test_it_has_no_more_in_hand_than_there_are_workers(start, executor):
 
 def test_no_two_calls_are_alike(start, executor):
     """Dask takes equal calls for one."""
-    packets = set()
+    seen = set()
     for url in ("memory:", "memory:"):
         daemon = start(url, pool=executor)
         daemon.add_task(note)
-        executor.await_submitted()
-        packets.add(executor.waiting[0][2])
-        executor.run()
-    assert len(packets) == 2
+        for end in (lambda: executor.fail(ImportError("not there")), executor.run):
+            executor.await_submitted()
+            call = msgspec.msgpack.decode(executor.waiting[0][2][0], type=executor_call.Call)
+            seen.add((call.home, call.number))
+            end()
+    assert len(seen) == 4
+    assert len({home for home, _ in seen}) == 2
 
 
 def test_errors_retries_and_retry_later(start, executor):
@@ -217,6 +222,24 @@ def test_what_has_not_begun_is_cancelled_and_never_runs(start, exact):
     assert other.result(timeout=LONG) == 2
 
 
+def test_a_cancel_while_it_is_handed_over_counts_too(start, exact, monkeypatch):
+    daemon = start(pool=exact)
+    added, tasks, submit = threading.Event(), [], exact.submit
+
+    def slow_submit(*args):
+        assert added.wait(LONG)
+        tasks[0].cancel()
+        return submit(*args)
+
+    monkeypatch.setattr(daemon._engine.pool, "_submit", slow_submit)
+    tasks.append(daemon.add_task(note))
+    added.set()
+    assert tasks[0].wait(LONG)
+    found = daemon.get(tasks[0].id)
+    assert (found.state, found.attempt) == ("cancelled", 0)
+    assert exact.waiting[0][0].cancelled()
+
+
 def test_what_has_not_begun_is_moved(start, exact):
     daemon = start(pool=exact)
     task = daemon.add_task(note)
@@ -264,7 +287,7 @@ def test_a_time_limit_is_settled_and_a_late_result_refused(start, executor):
 
 def test_a_stop_gives_back_what_has_not_begun_and_leaves_the_executor(start, exact):
     before = set(threading.enumerate())
-    daemon = start(pool=exact)
+    daemon = start(pool=exact, grace=LONG)
     task = daemon.add_task(note)
     exact.await_submitted()
     daemon.stop()
@@ -311,6 +334,24 @@ def test_one_that_takes_nothing_costs_its_tasks_nothing(start, executor, caplog)
     assert "tried again in" in caplog.text
     assert "If it was shut down" in caplog.text
     assert "works again" in caplog.text
+
+
+def test_one_that_has_failed_is_left_alone_for_a_while(start, executor, monkeypatch):
+    monkeypatch.setattr(executor_health, "delay_us", lambda name, failures: LONG * 1_000_000)
+    daemon = start(pool=executor)
+    pool = daemon._engine.pool
+    executor.refuses = RuntimeError("no room")
+    task = daemon.add_task(note, (1,))
+    executor.await_submitted()
+    executor.refuses = None
+    until(daemon, lambda: pool.ready.count and pool._health.rests_until)
+    with pool._lock:
+        assert not pool._may_take()
+    pool._health.rests_until = 1  # the time is over
+    daemon._engine._desk_loop.wake()
+    executor.await_submitted()
+    executor.run()
+    assert task.result(timeout=LONG) == 1
 
 
 def test_a_broken_one_has_lost_what_it_had_and_gets_one_at_a_time(start, executor):
