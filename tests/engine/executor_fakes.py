@@ -36,6 +36,14 @@ def unkept():
     return threading
 
 
+def state(daemon, task):
+    return daemon.get(task.id).state
+
+
+def attempts(daemon, task):
+    return daemon.get(task.id).attempt
+
+
 class Calls:
     """What was submitted and waits; `refuses`: what `submit` raises instead."""
 
