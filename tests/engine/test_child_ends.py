@@ -37,8 +37,8 @@ def fifo(tmp_path):
     [
         ("exit_with", "[[3],{}]", "exited with code 3"),
         ("exit_with", "[[0],{}]", "exited with code 0"),
-        ("crash", None, "killed by SIGSEGV"),
-        ("kill_me", None, "killed by SIGKILL (out of memory?)"),
+        ("crash", None, "was killed by SIGSEGV"),
+        ("kill_me", None, "was killed by SIGKILL (out of memory?)"),
     ],
 )
 def test_a_death_in_mid_body(make, capfd, body, payload, words):
@@ -61,7 +61,7 @@ def test_killed(make, fifo):
     driver.feed("wait_at", f'[["{fifo}"],{{}}]', task=9)
     driver.started(9)
     driver.child.kill()
-    assert driver.child.ended(LONG) == "killed by SIGKILL", "no guess where we did it"
+    assert driver.child.ended(LONG) == "was killed by SIGKILL", "no guess where we did it"
     driver.child.kill()
     driver.child.close()
     driver.child.close()
@@ -72,13 +72,13 @@ def test_killed_while_it_holds_the_interpreter(make):
     driver.feed("hold", task=9)
     driver.started(9)
     driver.child.kill()
-    assert driver.child.ended(LONG) == "killed by SIGKILL"
+    assert driver.child.ended(LONG) == "was killed by SIGKILL"
 
 
 def test_sigterm_ends_it(make):
     driver = make().ready()
     os.kill(driver.child.pid, signal.SIGTERM)
-    assert driver.child.ended(LONG) == "killed by SIGTERM"
+    assert driver.child.ended(LONG) == "was killed by SIGTERM"
 
 
 def test_what_a_dead_ones_task_has_started_dies_with_it(make):
@@ -102,7 +102,7 @@ def test_when_the_daemon_says_nothing_more_it_dies(make, body):
     driver.feed(body, task=9)
     driver.started(9)
     driver.child._control.close()  # as the system does it when the daemon dies
-    assert driver.child.ended(LONG) == "killed by SIGKILL (out of memory?)"
+    assert driver.child.ended(LONG) == "was killed by SIGKILL (out of memory?)"
 
 
 def test_a_fork_that_lives_on_does_not_hide_a_death(make, fifo):

@@ -110,7 +110,7 @@ def test_one_that_raises_is_started_again(site, caplog, body, error):
     assert len(site.made) == 1, "the child goes on"
 
 
-@pytest.mark.parametrize(("how", "words"), [("exit", "exited with code 3"), ("segfault", "killed by SIGSEGV")])
+@pytest.mark.parametrize(("how", "words"), [("exit", "exited with code 3"), ("segfault", "was killed by SIGSEGV")])
 def test_one_that_dies_comes_back_in_another_child(site, tmp_path, how, words):
     site.listen("dies", bodies.crash, payload=encode_call((str(tmp_path / "flag"), how), {}))
     site.listen("other", bodies.stay)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mainspring.engine.claimer import CALM_US, HORIZON_US, LEAD_US, SAFETY_US, Claimer
+from mainspring.engine.claimer import CALM_US, HORIZON_US, LEAD_US, MOST_UNWRITTEN, SAFETY_US, Claimer
 from mainspring.engine.pool import InlinePool
 from mainspring.engine.timeline import Timeline
 from mainspring.store.memory import MemoryStore
@@ -266,3 +266,17 @@ def test_the_next_start_is_the_earliest_reserved_or_not():
     bench.claimer.step(NOW)
     assert bench.claimer.next_start() == NOW + SECOND
     assert HORIZON_US > SECOND
+
+
+def test_behind_with_writing_it_reserves_nothing_and_goes_on_as_soon_as_that_is_done():
+    bench = Bench()
+    due = bench.add(0, 0)
+    bench.recorder.waiting = MOST_UNWRITTEN + 1
+    assert bench.claimer.step(NOW) > NOW
+    assert bench.reserved() == []
+    assert not bench.claimer.written()  # some of them
+    bench.recorder.waiting = 0
+    assert bench.claimer.written()
+    bench.claimer.step(NOW)
+    assert bench.reserved() == due
+    assert not bench.claimer.written()  # it waits for nothing any more

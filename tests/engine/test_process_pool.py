@@ -261,3 +261,17 @@ def test_what_does_not_end_within_the_grace_is_given_back(processes, tmp_path):
     assert time.monotonic() - before < LONG
     assert (task.refresh().state, task.attempt) == ("waiting", 1)
     assert task.attempts[0].reason == "daemon stopped"
+
+
+# ── listeners ──────────────────────────────────────────────────────────────────────────────────────────────────
+def test_listeners_run_in_processes_of_their_own(processes, tmp_path):
+    daemon = processes(workers=1, listener_workers=1)
+    ledger = tmp_path / "ledger"
+    daemon.add_listener("pool_bodies:note", args=(str(ledger),), name="notes", pause="1ms")
+    until(daemon, lambda: ledger.exists() and ledger.stat().st_size > 3)
+    assert [(one.name, one.state) for one in daemon.listeners()] == [("notes", "up")]
+    assert daemon.add_task("child_bodies:double", [4]).result(LONG) == 8
+    daemon.stop()
+    size = ledger.stat().st_size
+    assert daemon.status().nodes == []
+    assert ledger.stat().st_size == size

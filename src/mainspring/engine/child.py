@@ -250,7 +250,7 @@ def _words(code: int, *, killed: bool) -> str:
     except ValueError:  # a real-time signal has none
         name = f"signal {-code}"
     guess = " (out of memory?)" if -code == signal.SIGKILL and not killed else ""
-    return f"killed by {name}{guess}"
+    return f"was killed by {name}{guess}"
 
 
 _children: "weakref.WeakSet[Child]" = weakref.WeakSet()

@@ -27,6 +27,7 @@ HORIZON_US = 5_000_000
 LEAD_US = 2_000_000
 SAFETY_US = 60_000_000
 HELD_MAX = 20_000  # reservations in memory, whatever the horizon holds
+MOST_UNWRITTEN = LIMIT - HELD_MAX  # outcomes; what is held already may still start, and the journal must cover it all
 OVERDUE_US = 50_000
 HOLD_OFF_US = 1_000_000
 CALM_US = 20_000
@@ -75,6 +76,7 @@ class Claimer:
         self._safety_at = 0
         self._until = 0
         self.alone: Callable[[], bool] = lambda: True  # is there no other daemon on this store?
+        self.backed_up = False  # so many outcomes wait to be written that nothing more is reserved
         self.paused = False  # the daemon is stopping: reserve nothing more
         self.found_by_safety = 0  # what only the safety look found: a wake was lost; treated as a bug
 
@@ -92,6 +94,13 @@ class Claimer:
     def room_again(self) -> None:
         """The pool has room: look at once. Called on a worker's thread; the step takes the flag."""
         self._room = True
+
+    def written(self) -> bool:
+        """Outcomes were written: did it wait for that? Then it looks again. Called on the recorder's thread."""
+        if not self.backed_up or self._recorder.waiting > MOST_UNWRITTEN:
+            return False
+        self._room = True
+        return True
 
     def hold_off(self, task: int, now: int) -> None:
         """Leave this task to whoever asked for it, for a second."""
@@ -144,9 +153,11 @@ class Claimer:
                 self._look_at = None  # until a worker is free
                 return 0
             self._share(now)
-        if self._recorder.waiting > LIMIT - HELD_MAX:
-            self._look_at = now + LEAD_US  # the store takes no outcomes: start nothing that it could not keep
+        self.backed_up = True  # first, so that the recorder tells when it is done with them right now
+        if self._recorder.waiting > MOST_UNWRITTEN:
+            self._look_at = now + LEAD_US  # start nothing whose outcome might not be kept
             return 0
+        self.backed_up = False
         got = self._reserve_due(now)
         self._until = now + HORIZON_US
         ahead = HELD_MAX - len(self._timeline)

@@ -18,6 +18,7 @@ from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
 from mainspring.engine.child_messages import Setup
 from mainspring.engine.claimer import SAFETY_US, Claimer
+from mainspring.engine.desk import Desk
 from mainspring.engine.events import Events
 from mainspring.engine.parts import Parts
 from mainspring.engine.peers import Peers
@@ -37,6 +38,10 @@ from mainspring.store.protocol import Store
 from mainspring.store.rows import NewNode
 from mainspring.tasks.registry import Registry
 from mainspring.when.clock import Clock
+
+if TYPE_CHECKING:
+    from mainspring.engine.child_places import ChildPlaces
+    from mainspring.engine.listener_places import Places
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -63,43 +68,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     setup: Setup | None = None  # what worker processes have to be; None: tasks run on threads
     executor: "Executor | None" = None  # what tasks run on instead; it is the caller's
     eager: bool = False  # have one ready before `start` returns, or say why there is none
-
-
-class Desk:
-    """The step that reads the store's news and tells whoever listens at this desk.
-
-    Under load a watch may lose news and says `*`: look at everything. What is due and what was asked is looked at
-    then and there; the rest, which seldom changes, at most every FOLD.
-    """
-
-    FOLD_US = 200_000
-
-    def __init__(self, engine: "Engine") -> None:
-        self._engine = engine
-        self._owed = False
-        self._pay_at = 0
-
-    def step(self, now: int) -> int | None:
-        """Drain, then look."""
-        engine = self._engine
-        news = engine.watch.drain()
-        if news:
-            engine.claimer.hear(news, now)
-            engine.responder.hear(news)
-            self._owed |= "*" in news
-            self._tell([word for word in news if word != "*"])
-        if self._owed and now >= self._pay_at:
-            self._owed = False
-            self._pay_at = now + self.FOLD_US
-            self._tell(["*"])
-        return self._pay_at if self._owed else None
-
-    def _tell(self, news: list[str]) -> None:
-        engine = self._engine
-        if news:
-            engine.peers.hear(news)
-            engine.planner.hear(news)
-            engine.supervisor.hear(news)
 
 
 class Engine:
@@ -139,6 +107,7 @@ class Engine:
         )  # moved by hand, a clock does not go on while a worker waits for it
         self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
         self.events = events
+        self._listeners: tuple[ThreadLoop, ChildPlaces] | None = None
         self._caretakers: list[Step] = []  # further steps of the desk
         self._make_path(registry)
         self._make_desk(registry)
@@ -211,11 +180,30 @@ class Engine:
             events=self.events,
             workers=self.plan.listener_workers,
             manual=self._driver is not None,
+            places=self._listener_places(),
         )
         self.recorder.settled = self._settled
         if self._driver is not None:
             self._driver.next_start = self.next_start
         self.recorder.gathers = self._driver is None
+
+    def _listener_places(self) -> "Places | None":
+        """Where listeners run: None is here. With worker processes they have some of their own."""
+        if not self._processes or self.plan.setup is None:
+            return None
+        from mainspring.engine.child_places import ChildPlaces
+
+        loop = ThreadLoop("listeners", self.clock)
+        places = ChildPlaces(
+            setup=self.plan.setup,
+            locks=self.seat.locks,
+            workers=self.plan.listener_workers,
+            clock=self.clock,
+            loop=loop,
+            grace=self.plan.grace,
+        )
+        self._listeners = loop, places
+        return places
 
     def _loops(self) -> tuple[ThreadLoop | ManualLoop, ThreadLoop | ManualLoop, ThreadLoop | ManualLoop]:
         if self._driver is None:
@@ -281,6 +269,8 @@ class Engine:
     def _settled(self) -> None:
         """The recorder has written what there was."""
         self.seat.journal.busy = self.pool.busy()
+        if self.claimer.written():
+            self._desk_loop.wake()
         with self._quiet:
             self._quiet.notify_all()
 
@@ -295,6 +285,9 @@ class Engine:
         if isinstance(self.pool, InlinePool):
             fire.append(self.pool)
         self.pool.start()
+        if self._listeners is not None:
+            loop, places = self._listeners
+            loop.start([places])
         self._recorder_loop.start([self.recorder])
         self._timer_loop.start(fire)
         self._desk_loop.watch(self.watch.fileno())
@@ -345,6 +338,8 @@ class Engine:
             self._interrupt()
         self.supervisor.join(max(end - self.clock.monotonic() / 1e6, _LAST_CHANCE_S))
         self.supervisor.close()
+        if self._listeners is not None:
+            self._listeners[0].stop()
         self.program_attempts.close()
         self.pool.close()
         for loop in (self._timer_loop, self._desk_loop, self._recorder_loop):
