@@ -97,7 +97,7 @@ def options_of(said: Mapping[str, object]) -> Options:
     return Options(**said)  # type: ignore[arg-type]  # each value is checked when a task is built
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True):
+class Spec(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One task to be added, as its adder said it."""
 
     work: Work

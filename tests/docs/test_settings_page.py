@@ -49,7 +49,19 @@ def test_the_defaults(tmp_path):
         assert f"`{format_duration(getattr(settings, key))}`" == shown[key]
     for key in ("workers", "listener_workers", "when_full"):
         assert f"`{getattr(settings, key)}`" == shown[key]
-    for key in ("pool", "max_tasks_per_child", "max_memory_per_child", "queues", "max_pending", "full_timeout", "tz", "name", "programs", "app", "clock"):
+    for key in (
+        "pool",
+        "max_tasks_per_child",
+        "max_memory_per_child",
+        "queues",
+        "max_pending",
+        "full_timeout",
+        "tz",
+        "name",
+        "programs",
+        "app",
+        "clock",
+    ):
         assert getattr(settings, key) is None
         assert "`" not in shown[key]
     assert settings.allow == ()

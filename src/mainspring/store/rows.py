@@ -14,7 +14,7 @@ from mainspring.tasks.state import Kind, State
 OnConflict = Literal["error", "keep", "replace"]
 
 
-class NewTask(msgspec.Struct, frozen=True, kw_only=True):
+class NewTask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A task to be added. `work` is the registered name of a function, or a program's absolute path or bare name."""
 
     kind: Kind = Kind.FUNCTION
@@ -31,7 +31,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str | None = None
 
 
-class Added(msgspec.Struct, frozen=True):
+class Added(msgspec.Struct, frozen=True, gc=False):
     """What `add` did: a new task, or (`on_conflict="keep"`) the unfinished one that has the key."""
 
     id: int
@@ -161,7 +161,7 @@ class Request(msgspec.Struct, frozen=True):
     demand: Demand
 
 
-class TaskRow(msgspec.Struct, frozen=True, array_like=True):
+class TaskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything kept about a task but its output and its former attempts."""
 
     id: int

@@ -15,7 +15,7 @@ from mainspring.errors import KeyHeld, KeyInUse, MainspringError, QueueFull, Sto
 from mainspring.store.rows import Added, Bound, NewTask
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_room import Room, due_by
-from mainspring.store.sqlite_sql import CANCEL, INSERT_ENDED, INSERT_TASKS, KEY_OWNERS, Value, write_rows
+from mainspring.store.sqlite_sql import CANCEL, INSERT_BARE, INSERT_ENDED, INSERT_TASKS, KEY_OWNERS, Value, write_rows
 from mainspring.tasks.state import CODES, Kind, State
 
 _SHARED = 10_000  # tasks of one shared commit: the write lock is not held much longer than 20 ms
@@ -44,8 +44,14 @@ class Unit:
         self.now = now
         self.bound = bound
         self.keyed = any([new.key is not None for new in tasks])  # noqa: C419  # a list: nearly always all are looked at
+        # most tasks have nothing but their arguments: a shorter row takes half the time
+        self.bare = not self.keyed and not any(
+            new.name or new.options or new.expires_at or new.schedule for new in tasks
+        )
         self.rows: list[tuple[Value, ...]] = [
-            (ids[lane], new.run_at, now, new.name, new.options, new.payload, new.key, new.expires_at, new.schedule)
+            (ids[lane], new.run_at, now, new.payload)
+            if self.bare
+            else (ids[lane], new.run_at, now, new.name, new.options, new.payload, new.key, new.expires_at, new.schedule)
             for lane, new in zip(lanes, tasks, strict=True)
         ]
         self.turn = Lock()  # held until the unit is settled, or its caller is the next to commit
@@ -158,10 +164,15 @@ def _settle(units: Sequence[Unit], error: MainspringError | None = None) -> None
 
 
 def insert_plain(con: apsw.Connection, units: Sequence[Unit]) -> None:
-    """Insert units without keys, all in one go."""
-    if units:
-        id_ = insert_rows(con, [row for unit in units for row in unit.rows])
-        for unit in units:
+    """Insert units without keys: those that have nothing but arguments in one go, and the others in another."""
+    for alike, statement in (
+        ([unit for unit in units if unit.bare], INSERT_BARE),
+        ([unit for unit in units if not unit.bare], INSERT_TASKS),
+    ):
+        rows = [row for unit in alike for row in unit.rows]
+        write_rows(con, statement, rows)
+        id_ = con.last_insert_rowid() - len(rows) + 1  # ids are given in order, and nobody else writes now
+        for unit in alike:
             unit.added = [Added(id_ + place) for place in range(len(unit.rows))]
             id_ += len(unit.rows)
 
@@ -183,12 +194,6 @@ def insert_unit(con: apsw.Connection, unit: Unit) -> None:
         insert_keyed(con, unit)
     elif unit.rows:
         insert_plain(con, [unit])
-
-
-def insert_rows(con: apsw.Connection, rows: Sequence[Sequence[Value]]) -> int:
-    """Insert tasks; the id of the first. The others follow: ids are given in order, and nobody else writes now."""
-    write_rows(con, INSERT_TASKS, rows)
-    return con.last_insert_rowid() - len(rows) + 1
 
 
 def insert_keyed(con: apsw.Connection, unit: Unit) -> None:

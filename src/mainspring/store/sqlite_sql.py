@@ -177,6 +177,7 @@ FORGET = tuple(
 INSERT_LANES = "INSERT INTO lane (queue, priority, kind, work) VALUES {rows} ON CONFLICT DO NOTHING"
 INSERT_TASKS = """
 INSERT INTO task (lane, run_at, created_at, name, options, payload, key, expires_at, schedule) VALUES {rows}"""
+INSERT_BARE = "INSERT INTO task (lane, run_at, created_at, payload) VALUES {rows}"
 INSERT_ENDED = """
 INSERT INTO task (lane, run_at, created_at, name, options, payload, key, expires_at, schedule, state, reason,
   finished_at) VALUES {rows}"""

@@ -31,6 +31,13 @@ def encode_call(args: Sequence[object], kwargs: Mapping[str, object], plan: Call
     if not args and not kwargs:
         return None
     bare = plan.plain if plan is not None else not kwargs or not any(map(is_secret_name, kwargs))
+    if bare and not kwargs and _are_scalars(args):
+        try:
+            data = _encode((args, _NO_KWARGS))
+        except UnicodeEncodeError:
+            data = b""  # the walk says where
+        if 0 < len(data) <= MAX_BYTES:
+            return data.decode()
     try:
         text = _fast([list(args), dict(kwargs)], -2) if bare else None
         if text is not None:
@@ -114,6 +121,24 @@ def _fast(value: object, depth: int = 0) -> str | None:
     except UnicodeEncodeError:
         return None
     return data.decode() if len(data) <= MAX_BYTES else None
+
+
+_NO_KWARGS: dict[str, object] = {}
+
+
+def _are_scalars(values: Sequence[object]) -> bool:
+    """`_is_plain` for what nearly all calls are, without a walk."""
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            if not MIN_INT <= value <= MAX_INT:  # type: ignore[operator]
+                return False
+        elif kind is float:
+            if not isfinite(value):  # type: ignore[arg-type]
+                return False
+        elif kind is not str and kind is not bool and value is not None:
+            return False
+    return True
 
 
 def _is_plain(value: object, depth: int, room: list[int]) -> bool:
