@@ -2,4 +2,5 @@
 
 from mainspring.cli import main
 
-main(prog_name="mainspring")
+if __name__ == "__main__":
+    main(prog_name="mainspring")

@@ -58,6 +58,7 @@ def _setup(daemon: "Daemon") -> "Setup":
     said = settings.origins["store"].startswith("flag") and not daemon.store.url.startswith("memory")
     return here(
         app=None if daemon.alone is None else daemon.alone.app,
+        script=daemon.alone is None,
         directory=daemon.registry.directory,
         allow=settings.allow,
         environ={"MAINSPRING_STORE": daemon.store.url} if said else None,

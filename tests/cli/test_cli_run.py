@@ -145,7 +145,7 @@ def wait_until_running(cli):
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [
-        (["--pool", "processes"], 2, "this version runs tasks on threads"),
+        (["--pool", "fibres"], 2, "expected what tasks run on: 'threads' or 'processes'"),
         (["--workers", "0"], 2, "flag --workers: expected a whole number from 1"),
         (["--workers", "many"], 2, "'many'"),
         (["--grace", "long"], 2, "flag --grace"),
@@ -163,5 +163,5 @@ def test_what_cannot_run_says_why(cli, shop, words, code, hint):
 
 
 def test_a_bad_pool_in_the_environment(cli, monkeypatch):
-    monkeypatch.setenv("MAINSPRING_POOL", "processes")
-    assert "MAINSPRING_POOL: this version runs tasks on threads" in cli("run", code=2).stderr
+    monkeypatch.setenv("MAINSPRING_POOL", "fibres")
+    assert "MAINSPRING_POOL: expected what tasks run on: 'threads' or 'processes'" in cli("run", code=2).stderr

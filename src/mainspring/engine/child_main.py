@@ -24,6 +24,7 @@ from mainspring.engine.child_tasks import Tasks
 from mainspring.store import journal as ring
 from mainspring.tasks import place
 from mainspring.when.clock import SystemClock
+from mainspring.when.slices import PROMPT_NS, ask_for_slice
 
 _PR_SET_PDEATHSIG = 1
 _SOONER = 200  # of 1000: as if it had a fifth of all memory more
@@ -63,6 +64,7 @@ def main() -> None:
         runs = Listeners(link, functions)
     else:
         runs = Tasks(link, functions, journal, SystemClock(), setup)
+    ask_for_slice(PROMPT_NS)
     link.send(Ready(os.getpid()))  # from here on it can be asked to stop something
     runs.serve()
     del own_main

@@ -15,6 +15,7 @@ from mainspring.tasks.names import main_file
 def here(
     *,
     app: str | None = None,
+    script: bool = True,
     directory: str | None = None,
     allow: Sequence[str] = (),
     environ: dict[str, str] | None = None,
@@ -22,8 +23,11 @@ def here(
     max_memory: int | None = None,
     log_level: int = 20,
 ) -> Setup:
-    """The setup for children of this process, as it is now. With `app` the main script is not theirs to import."""
-    file, name = (None, None) if app is not None else main_script()
+    """The setup for children of this process, as it is now.
+
+    Not `script`: the main script is the command line's own. Nor is it theirs to import with an `app`.
+    """
+    file, name = main_script() if script and app is None else (None, None)
     return Setup(
         path=tuple(sys.path),
         cwd=os.getcwd(),

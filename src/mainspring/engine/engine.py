@@ -207,7 +207,11 @@ class Engine:
 
     def _loops(self) -> tuple[ThreadLoop | ManualLoop, ThreadLoop | ManualLoop, ThreadLoop | ManualLoop]:
         if self._driver is None:
-            return ThreadLoop("timer", self.clock), ThreadLoop("desk", self.clock), ThreadLoop("recorder", self.clock)
+            return (
+                ThreadLoop("timer", self.clock, prompt=True),
+                ThreadLoop("desk", self.clock),
+                ThreadLoop("recorder", self.clock),
+            )
         # in the order in which a turn runs them: look and reserve, fire and run, record
         desk, timer, recorder = self._driver.loop(), self._driver.loop(), self._driver.loop()
         return timer, desk, recorder

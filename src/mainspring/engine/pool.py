@@ -59,6 +59,9 @@ class Slot:
         if self.context is not None:
             self.context.stop = True
 
+    def lasts(self) -> None:
+        """What runs here is not a short one."""
+
     def end(self) -> bool:
         """End what runs here by force, if that can be; what comes of it is settled by whoever sees it end."""
         return False

@@ -62,7 +62,7 @@ class ProcessPool(Pool):
         self.places = [ProcessSlot(index, self._lock) for index in range(workers)]
         self.slots = list(self.places)
         self._host = host
-        self._loop = ThreadLoop("pool", host.clock)
+        self._loop = ThreadLoop("pool", host.clock, prompt=True)
         self._most_early = most_early
         self._nursery = Nursery(host.make)
         self._last = self.places[0]  # who was fed last, behind others

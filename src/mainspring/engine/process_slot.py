@@ -11,6 +11,7 @@ from mainspring.engine.child import Child
 from mainspring.engine.child_messages import Stop, decode_feed
 from mainspring.engine.pool import Slot
 from mainspring.engine.timeline import Held
+from mainspring.when.slices import LONG_NS, PROMPT_NS, ask_for_slice
 
 AHEAD_US = 2_000  # of measured work that one child is fed ahead
 _MOST_FED = 100  # packets: its socket takes about 270 small ones
@@ -20,13 +21,14 @@ LONG_US = 1_000_000_000  # expected of a body of which nothing is known
 class ProcessSlot(Slot):
     """A place in a `ProcessPool`. A program that takes it runs beside the child, which waits meanwhile."""
 
-    __slots__ = ("_own_start", "_told", "child", "fed", "full", "load_us", "lock", "seen", "stalled")
+    __slots__ = ("_long", "_own_start", "_told", "child", "fed", "full", "load_us", "lock", "seen", "stalled")
 
     def __init__(self, index: int, lock: threading.Lock) -> None:
         self.lock = lock
         self.child: Child | None = None
         self.fed: deque[tuple[Held, int]] = deque()  # with how long (µs) each is expected to take
         self.load_us = 0  # the sum of it
+        self._long = False  # its child has a long slice now
         self.full = False  # its socket takes no more, until something is answered
         self.seen: Held | None = None  # what was first at the timer's last look
         self.stalled = False  # it is longer at it than expected: nothing more behind it
@@ -104,13 +106,16 @@ class ProcessSlot(Slot):
         taken = [held for held, _ in self.fed]
         self.fed.clear()
         self.load_us = 0
-        self.full = self.stalled = False
+        self.full = self.stalled = self._long = False
         self.child = None
         return taken, back
 
     def _begin(self) -> None:
         """What is first in line is what this place is at now."""
         self.clear()
+        if self._long and self.child is not None:
+            self._long = False
+            ask_for_slice(PROMPT_NS, self.child.pid)
         if self.fed:
             self.held = self.fed[0][0]
             self.attempt = self.held.task.attempt + 1
@@ -124,6 +129,12 @@ class ProcessSlot(Slot):
     def _news(self) -> str | None:
         text, self._told = self._told, None
         return text
+
+    def lasts(self) -> None:
+        """See `Slot`: who wakes up beside it, such as a child whose task has come, goes first."""
+        with self.lock:
+            if self.fed and self.child is not None and not self._long:
+                self._long = ask_for_slice(LONG_NS, self.child.pid)
 
     def hint(self) -> None:
         """See `Slot`."""

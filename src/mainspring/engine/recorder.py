@@ -148,6 +148,7 @@ class Recorder:
             if news and slot.held is held and slot.started_at == started_at:  # the worker did not go on meanwhile
                 self._pending.append(settle.started(held, attempt, started_at, output))
                 slot.marked = True
+                slot.lasts()
 
     def _tell(self, batch: Sequence[Settlement], refused: Sequence[int]) -> None:
         if refused:

@@ -13,6 +13,7 @@ from typing import Protocol
 from mainspring.errors import Misuse
 from mainspring.tasks.context import inside
 from mainspring.when.clock import Clock, Sleeper
+from mainspring.when.slices import PROMPT_NS, ask_for_slice
 
 log = logging.getLogger("mainspring")
 
@@ -54,8 +55,10 @@ class Loop(Protocol):
 class ThreadLoop:
     """A group of steps on a thread of their own. Stop waits; stop twice, or before start, is fine."""
 
-    def __init__(self, name: str, clock: Clock) -> None:
+    def __init__(self, name: str, clock: Clock, *, prompt: bool = False) -> None:
+        """`prompt`: it sleeps nearly always, and is to go first when it wakes."""
         self._name = name
+        self._prompt = prompt
         self._clock = clock
         self._sleeper: Sleeper = clock.sleeper()
         self._steps: Sequence[Step] = ()
@@ -82,6 +85,8 @@ class ThreadLoop:
 
     def _run(self) -> None:
         clock, sleeper = self._clock, self._sleeper
+        if self._prompt:
+            ask_for_slice(PROMPT_NS)
         while True:
             last = self._stopping
             now = clock.now()
