@@ -119,5 +119,6 @@ def judge(store, place, tasks, cancelled, said):
     lost = sum(row.losses for row in rows)
     died = sum(line.startswith("node") for line in said)
     say(f"{len(rows)} tasks, {died} takeovers, {lost} attempts lost, {len(ledger.begun)} tasks began")
-    assert died > 0 or KILLS < 40  # a few kills may all hit a daemon that has not begun
-    assert lost > 0
+    if KILLS >= 40:  # a few may all hit a daemon that has not begun
+        assert died > 0
+        assert lost > 0
