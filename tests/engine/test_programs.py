@@ -221,7 +221,8 @@ def test_a_megabyte_of_arguments(programs):
     ],
 )
 def test_what_cannot_be_started_says_why(programs, command, cwd, words):
-    result = run(programs, command, cwd=cwd)
+    # a directory on the path that may not be read would be told of first
+    result = run(programs, command, cwd=cwd, env={**ENV, "PATH": os.defpath})
     assert [word for word in words if word not in result.error] == []
     assert (result.exit_code, result.signal, result.output, result.lost) == (None, None, "", False)
 

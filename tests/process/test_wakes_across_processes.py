@@ -39,8 +39,9 @@ def test_a_waiting_client_is_woken_and_reads_only_when_there_is_news(start, clie
 
     def read(number):
         reads.append(number)
-        waiting.set()
-        return get(number)
+        row = get(number)
+        waiting.set()  # not before: it is to have read that the task runs
+        return row
 
     monkeypatch.setattr(store, "watch", watched)
     monkeypatch.setattr(store, "get", read)
