@@ -7,7 +7,7 @@ import pytest
 from mainspring.engine import settle
 from mainspring.engine.events import Events
 from mainspring.engine.pool import Slot
-from mainspring.engine.recorder import MARK_US, Recorder
+from mainspring.engine.recorder import MARK_US, NEAR_US, Recorder
 from mainspring.engine.timeline import Held
 from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
@@ -146,3 +146,19 @@ def test_a_batch_with_an_at_most_once_outcome_is_durable(monkeypatch, once):
     bench.recorder.put(settle.succeeded(held, 1, NOW, NOW + 1, None))
     bench.recorder.step(NOW)
     assert seen == [once]
+
+
+def test_a_lone_outcome_gives_way_to_a_start_that_is_near_but_not_for_ever():
+    bench = Bench(2)
+    recorder = bench.recorder
+    recorder.near = lambda now, within: now + within
+    recorder.put(settle.succeeded(bench.held[0], 1, NOW, NOW, None))
+    assert NOW < recorder.step(NOW) <= NOW + 2 * NEAR_US
+    recorder.step(NOW + 4_000)
+    assert bench.states() == ["waiting", "waiting"]
+    recorder.step(NOW + 5_001)
+    assert bench.states() == ["succeeded", "waiting"]
+    recorder.near = lambda now, within: None
+    recorder.put(settle.succeeded(bench.held[1], 1, NOW, NOW, None))
+    recorder.step(NOW + 5_002)
+    assert bench.states() == ["succeeded", "succeeded"]

@@ -139,3 +139,14 @@ def test_ready_tells_the_lowest_and_the_overdue():
     ready.push([held(1, 10, priority=5), held(2, 20, priority=-1), held(3, 30)])
     assert ready.lowest() == -1
     assert ids(ready.overdue(25)) == [2, 1]  # last in order first
+
+
+def test_a_start_that_is_near_is_known_also_when_it_was_handed_over_ahead():
+    timeline = Timeline()
+    timeline.add([held(1, 1_000), held(2, 5_000)])
+    assert timeline.near(0, 999) is None
+    assert timeline.near(0, 1_000) == 1_000
+    timeline.due(1_000, 9)  # handed over: it is not in the heap any more
+    assert timeline.near(900, 200) == 1_000
+    assert timeline.near(1_001, 200) is None
+    assert timeline.near(4_900, 200) == 5_000

@@ -142,6 +142,7 @@ class Engine:
         self.recorder.slots = self.pool.slots
         self.recorder.active = self.pool.active
         self.recorder.flooded = self.pool.crowded
+        self.recorder.near = self.timeline.near
         self.pool.ebbed = self.recorder.ebbed
         self.pool.look = self._timer_loop.wake
         self.recorder.told = parts.recorded

@@ -41,6 +41,7 @@ class Parts:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._since = 0
+        self._told_at = 0
         self._now: list[Spread] = [Spread() for _ in PARTS]
         self._before: list[Spread] = [Spread() for _ in PARTS]
         self.followed: dict[int, Followed] = {}  # by task
@@ -56,13 +57,15 @@ class Parts:
         """What became of tasks: count the parts of those that were followed and had started."""
         if not self.followed:
             return
-        counted = False
+        counted, latest = False, 0
         for settlement in batch:
             followed = self.followed.pop(settlement.id, None)
             if followed is not None and settlement.started_at is not None:
                 self._count(followed.parts(settlement.started_at), settlement.started_at)
                 counted = True
-        if counted:
+                latest = settlement.started_at
+        if counted and not 0 <= latest - self._told_at < SECOND:  # to sum it up takes as long as to run a task
+            self._told_at = latest
             self._tell()
 
     def _count(self, parts: tuple[int | None, ...], at: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mainspring.engine.ready import Ready
 from mainspring.engine.timeline import Held
 from mainspring.tasks.context import TaskContext
+from mainspring.when.slices import PROMPT_NS, ask_for_slice
 
 
 class Slot:
@@ -300,6 +301,7 @@ class ThreadPool(Pool):
         One interpreter runs one of them at a time; more workers would hand the lock and the interpreter to each other
         for every task.
         """
+        ask_for_slice(PROMPT_NS)
         held: Held | None = None
         while True:
             woken = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mainspring.engine.attempt import Attempt
 from mainspring.engine.child import Child
-from mainspring.engine.child_messages import Setup
+from mainspring.engine.child_messages import Feed, Setup, encode_feed
 from mainspring.engine.recorder import Recorder
 from mainspring.engine.timeline import Held, Timeline
 from mainspring.engine.watchdog import Watchdog
@@ -49,7 +49,17 @@ class ProcessHost:
         self._setup = setup
         self._shared: tuple[int, Buffer] | None = None
 
-    def origin(self, work: str) -> str | None:
+    def message(self, held: Held) -> bytes:
+        """What a child is fed to run this."""
+        task, options, work = held.task, held.options, held.lane.work
+        return encode_feed(
+            Feed(
+                held.id, held.token, task.attempt + 1, held.run_at, work, task.name, task.payload, options.timeout,
+                options.delivery == "at-most-once", False, self._origin(work),
+            )
+        )  # fmt: skip
+
+    def _origin(self, work: str) -> str | None:
         """Where a function is from (`module:qualname`), when its name does not say so."""
         try:
             return self._origins[work]

@@ -17,7 +17,6 @@ from mainspring.engine.child_messages import (
     Answer,
     Begin,
     Failed,
-    Feed,
     Go,
     NeedPayload,
     No,
@@ -25,7 +24,6 @@ from mainspring.engine.child_messages import (
     Output,
     Payload,
     Ready,
-    encode_feed,
 )
 from mainspring.engine.expectations import Expectations
 from mainspring.engine.nursery import Nursery
@@ -127,7 +125,7 @@ class ProcessPool(Pool):
             self._side.run(held, place, self._beside_ended)
             return
         expected = self._expectations.of(held)
-        if not place.feed(held, self._message(held), expected):
+        if not place.feed(held, self._host.message(held), expected):
             self._back([held])
             if place in self._idle:
                 self._idle.remove(place)  # it is dead, and its end not yet seen
@@ -140,15 +138,6 @@ class ProcessPool(Pool):
         timeout = held.options.timeout
         if timeout is not None:
             self._host.watch(place, held, timeout, begun=False)
-
-    def _message(self, held: Held) -> bytes:
-        task, options, work = held.task, held.options, held.lane.work
-        return encode_feed(
-            Feed(
-                held.id, held.token, task.attempt + 1, held.run_at, work, task.name, task.payload, options.timeout,
-                options.delivery == "at-most-once", False, self._host.origin(work),
-            )
-        )  # fmt: skip
 
     def _back(self, helds: Sequence[Held]) -> None:
         """These are nobody's again, and due."""
@@ -325,7 +314,9 @@ class ProcessPool(Pool):
     def _died(self, place: ProcessSlot, child: Child, monotonic: int) -> None:
         """Only what it had taken is charged; what it had not read goes to others."""
         with self._lock:
-            attempt, cause, settled, started_at = place.attempt, place.cause, place.settled, place.started_at
+            attempt, cause, settled = place.attempt, place.cause, place.settled
+            # marked and not noted: its start was recorded, and it died before it could note it
+            started_at = place.started_at or (self._host.clock.now() if place.marked else None)
             told = place.output() if place.output is not None else None
             if place in self._idle:
                 self._idle.remove(place)
@@ -342,7 +333,7 @@ class ProcessPool(Pool):
         for held in taken:
             if not settled:
                 log.warning("a worker process (%d) %s; it ran task %s", child.pid, words, held.id)
-                self._host.put(outcomes.death(held, attempt, cause, started_at or None, now, words, told))
+                self._host.put(outcomes.death(held, attempt, cause, started_at, now, words, told))
 
     def warm(self) -> None:
         """Functions may come: have the children there before they are due."""
@@ -356,7 +347,7 @@ class ProcessPool(Pool):
         self._loop.start([self])
 
     def await_ready(self, timeout: float) -> None:
-        """Wait (seconds) for the first child to be ready; `Misuse` when none can be, with what the child said."""
+        """See `Pool`; `Misuse` when no child can be ready, with what it said."""
         with self._settled:
             self._settled.wait_for(lambda: self._nursery.failure is not None or self._any_ready(), timeout)
             failure = None if self._any_ready() else self._nursery.failure

@@ -30,6 +30,10 @@ _MANY = 8
 GATHER_US = 10_000
 FLOOD_US = 50_000  # while very many very short bodies are due: the interpreter is theirs first
 _RETRY_US = 250_000
+# A write takes half a millisecond of the interpreter and the processor: it gives way to a start that is so near.
+NEAR_US = 1_000
+_AFTER_US = 100
+_PATIENCE_US = 5_000  # but no outcome waits longer than that for starts
 
 
 class Recorder:
@@ -48,6 +52,8 @@ class Recorder:
         self.slots: Sequence[Slot] = ()
         self.gathers = True  # not when turns are taken by hand, nor at the end
         self._flooded = False
+        self._waits_since = 0
+        self.near: Callable[[int, int], int | None] = lambda *_: None  # the next start, if it is so near
         self.refused = 0  # settlements of reservations that were lost meanwhile; counted, shown in the status
         self.active: Callable[[], bool] = lambda: False  # is anything due or running that is not marked?
         self.flooded: Callable[[], bool] = lambda: False  # are very many very short bodies due?
@@ -100,7 +106,11 @@ class Recorder:
         if self.gathers and now < self._gather_until and len(pending) < BATCH:
             self._gathering = True  # nobody rings meanwhile
             return self._gather_until
+        if self.gathers and pending and (start := self._gives_way(now)) is not None:
+            self._gathering = True
+            return start
         self._gathering = False
+        self._waits_since = 0
         self._mark(now)
         while pending:
             taken = list(islice(pending, BATCH))
@@ -123,6 +133,16 @@ class Recorder:
             self._gathering = True
             return self._gather_until
         return self._next_look(now)
+
+    def _gives_way(self, now: int) -> int | None:
+        """When to look again, if something is about to start."""
+        if len(self._pending) >= _MANY or (self._waits_since and now - self._waits_since > _PATIENCE_US):
+            return None
+        start = self.near(now, NEAR_US)
+        if start is None:
+            return None
+        self._waits_since = self._waits_since or now
+        return start + _AFTER_US
 
     def _next_look(self, now: int) -> int | None:
         """While something is due or runs that is not marked: in 50 ms. While a program may write: in 250 ms."""

@@ -42,6 +42,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.held: dict[int, Held] = {}
+        self.handed = 0  # the latest instant that was taken out by `due`: it may be a moment ahead
         self._heap: list[tuple[int, int, Held]] = []
         self._lock = threading.Lock()
 
@@ -65,6 +66,8 @@ class Timeline:
                 _, task, held = heapq.heappop(heap)
                 if self.held.get(task) is held:
                     out.append(held)
+            if out:
+                self.handed = out[-1].run_at
         return out
 
     def next(self) -> int | None:
@@ -74,6 +77,13 @@ class Timeline:
             while heap and self.held.get(heap[0][1]) is not heap[0][2]:
                 heapq.heappop(heap)
             return heap[0][0] if heap else None
+
+    def near(self, now: int, within: int) -> int | None:
+        """The next instant at which something starts, if it is so near (µs)."""
+        at: int | None = self.handed
+        if at is None or at <= now:
+            at = self.next()
+        return at if at is not None and now <= at <= now + within else None
 
     def take(self, held: Held) -> bool:
         """Whoever gets True may start it, change it or give it back; everyone else has lost it."""
