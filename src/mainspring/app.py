@@ -179,6 +179,12 @@ class Daemon(Declaring):
             if driver is not None and (detach := getattr(self.clock, "detach", None)) is not None:
                 detach(driver)
 
+    def start_nothing_more(self) -> None:
+        """The first part of a stop: what runs goes on, and nothing else begins."""
+        with self._life:
+            if self._engine is not None:
+                self._engine.start_nothing_more()
+
     def hurry(self) -> None:
         """Cut short the grace of a stop that is going on."""
         with self._life:

@@ -95,6 +95,7 @@ def run_until_signal(daemon: "Daemon") -> None:
             daemon.start()
         log.info("ready: %s, %d workers", daemon.store.url, daemon.settings.workers)
         asked.get()
+        daemon.start_nothing_more()  # before it is said
         threading.Thread(target=hurry, name="mainspring-signals", daemon=True).start()
         log.info("stopping: what runs has %.1f s to end; a second signal hurries", daemon.settings.grace / 1e6)
         daemon.stop()

@@ -20,7 +20,8 @@ INNER = {
     mainspring.Daemon: {
         "add_new", "after_adding", "answer_own", "ask", "before_adding", "bound", "build", "by_hand", "change_task",
         "declared", "decode_result",
-        "find_row", "forget_engine", "hurry", "moment", "new_listener", "new_schedule", "own_answer", "reconcile",
+        "find_row", "forget_engine", "hurry", "start_nothing_more",
+        "moment", "new_listener", "new_schedule", "own_answer", "reconcile",
         "put", "settle_dead", "wait_for",
     },
     mainspring.Task: {"row"},

@@ -134,6 +134,7 @@ def test_with_all_places_taken_what_is_due_waits_in_order(processes, fifo):
     slow = daemon.add_task("child_bodies:wait_at", [fifo])
     running(daemon, slow)
     tasks = [daemon.add_task("pool_bodies:started_at", priority=priority) for priority in (0, 0, 5)]
+    until(daemon, lambda: daemon._engine.pool.ready.count == 3)  # the daemon has noticed them
     assert [task.refresh().state for task in tasks] == ["waiting"] * 3
     release(fifo)
     first, second, urgent = (task.result(LONG) for task in tasks)

@@ -102,9 +102,8 @@ class Engine:
         )
         self.node = self.seat.node
         self.watch = store.watch()
-        self._early = (
-            EARLY_US if driver is None else 0
-        )  # moved by hand, a clock does not go on while a worker waits for it
+        # moved by hand, a clock does not go on while a worker waits for it
+        self._early = EARLY_US if driver is None else 0
         self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
         self.events = events
         self._listeners: tuple[ThreadLoop, ChildPlaces] | None = None
@@ -121,9 +120,8 @@ class Engine:
         self.program_attempts = ProgramAttempts(self.clock, self.seat.locks)
         # with worker processes each of them has a part of the journal, and the last part is for what runs here
         self._processes = 0 if self.plan.setup is None or self._driver is not None else self.plan.workers
-        journal = self.seat.journal
-        if self._processes:
-            journal = journal.part(self._processes, self._processes + 1)
+        whole, count = self.seat.journal, self._processes
+        journal = whole.part(count, count + 1) if count else whole
         parts = Parts(self.seat.journal)
         self._attempt = Attempt(
             clock=self.clock,
@@ -291,8 +289,7 @@ class Engine:
             fire.append(self.pool)
         self.pool.start()
         if self._listeners is not None:
-            loop, places = self._listeners
-            loop.start([places])
+            self._listeners[0].start([self._listeners[1]])
         self._recorder_loop.start([self.recorder])
         self._timer_loop.start(fire)
         self._desk_loop.watch(self.watch.fileno())
@@ -325,6 +322,11 @@ class Engine:
         self.pool.hurry()
         self.supervisor.hurry()
 
+    def start_nothing_more(self) -> None:
+        """The first part of a stop: what runs goes on."""
+        self.claimer.paused = True
+        self.pool.stop()
+
     def stop(self, grace_us: int | None = None) -> None:
         """Start nothing more, let what runs end within the grace, give back the rest, leave. Stopping twice is fine."""
         if self._stopped:
@@ -332,9 +334,8 @@ class Engine:
         self._stopped = True
         grace = (self.plan.grace if grace_us is None else grace_us) / 1e6
         end = self.clock.monotonic() / 1e6 + grace
-        self.claimer.paused = True
+        self.start_nothing_more()
         self.supervisor.ask_stop()
-        self.pool.stop()
         for slot in self.pool.slots:
             slot.hint()  # whoever asks `stopping()` may use the grace to come to a good end
         self._give_back()
