@@ -72,9 +72,7 @@ class ExecutorPool(Pool):
         self._side = SideThreads(self._beside)
         self._idle = list(reversed(self._places))
         self._health = Health(host.now, host.wake)
-        self._hurried = False
         self._news = threading.Condition(self._lock)
-        self._quiet = threading.Condition(self._lock)
 
     def start(self) -> None:
         """See `Pool`."""
@@ -361,19 +359,6 @@ class ExecutorPool(Pool):
             for future in waiting:
                 future.cancel()
         with self._lock:
-            self._quiet.notify_all()
-
-    def join(self, timeout: float | None) -> bool:
-        """See `Pool`."""
-        with self._quiet:
-            self._quiet.wait_for(lambda: not self.busy() or self._hurried, timeout)
-            self._hurried = False
-            return not self.busy()
-
-    def hurry(self) -> None:
-        """See `Pool`."""
-        with self._quiet:
-            self._hurried = True
             self._quiet.notify_all()
 
     def close(self) -> None:

@@ -117,6 +117,8 @@ class Pool(ABC):
         self._freed = freed
         self._stopping = False
         self._lock = threading.Lock()
+        self._quiet = threading.Condition(self._lock)  # told when something that ran has ended
+        self._hurried = False
 
     @abstractmethod
     def offer(self, batch: Sequence[Held]) -> None:
@@ -130,13 +132,18 @@ class Pool(ABC):
     def stop(self) -> None:
         """Start nothing more. What runs goes on."""
 
-    @abstractmethod
     def join(self, timeout: float | None) -> bool:
         """Wait until nothing runs; False when the time (seconds) was over first."""
+        with self._quiet:
+            self._quiet.wait_for(lambda: not self.busy() or self._hurried, timeout)
+            self._hurried = False
+            return not self.busy()
 
-    @abstractmethod
     def hurry(self) -> None:
         """End a `join` that is going on."""
+        with self._quiet:
+            self._hurried = True
+            self._quiet.notify_all()
 
     def start(self) -> None:  # noqa: B027  # nothing to do where the workers are threads
         """Begin to run what is offered."""
@@ -255,8 +262,6 @@ class ThreadPool(Pool):
         self._takes = 0
         self._seen_takes = 0
         self._quick: Slot | None = None  # who took last: it may be at short bodies
-        self._hurried = False
-        self._quiet = threading.Condition(self._lock)
         self._threads = [
             threading.Thread(target=self._run, args=(slot,), name=f"mainspring-worker-{slot.index}", daemon=True)
             for slot in self.slots
@@ -280,19 +285,6 @@ class ThreadPool(Pool):
             self._quiet.notify_all()
         for slot in woken:
             slot.gate.release()
-
-    def join(self, timeout: float | None) -> bool:
-        """See `Pool`."""
-        with self._quiet:
-            self._quiet.wait_for(lambda: not self.busy() or self._hurried, timeout)
-            self._hurried = False
-            return not self.busy()
-
-    def hurry(self) -> None:
-        """See `Pool`."""
-        with self._quiet:
-            self._hurried = True
-            self._quiet.notify_all()
 
     def _run(self, slot: Slot) -> None:
         """Take, run, take the next.
@@ -373,13 +365,6 @@ class InlinePool(Pool):
     def stop(self) -> None:
         """See `Pool`."""
         self._stopping = True
-
-    def join(self, timeout: float | None) -> bool:  # noqa: ARG002  # nothing runs between two turns
-        """See `Pool`."""
-        return True
-
-    def hurry(self) -> None:
-        """Nothing to cut short."""
 
     def nudge(self) -> bool:
         """Nobody stands by."""

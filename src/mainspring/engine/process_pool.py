@@ -7,7 +7,6 @@ the children say, starts them and replaces them (`nursery`); a program takes a w
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
@@ -69,8 +68,6 @@ class ProcessPool(Pool):
         self._idle: list[ProcessSlot] = []  # ready, and nothing to do
         self._expectations = Expectations()
         self._nudging = False
-        self._settled = threading.Condition(self._lock)  # something ended, or a child got ready, or cannot
-        self._hurried = False
 
     # ── feeding, with the lock held ────────────────────────────────────────────────────────────────────────
     def _fill(self, most: int = _PORTION) -> bool:
@@ -159,7 +156,7 @@ class ProcessPool(Pool):
             slot.clear()
             self._free(self.places[slot.index])
             self._fill()
-            self._settled.notify_all()
+            self._quiet.notify_all()
 
     # ── what others ask ────────────────────────────────────────────────────────────────────────────────────
     def offer(self, batch: Sequence[Held]) -> None:
@@ -244,7 +241,7 @@ class ProcessPool(Pool):
         while portion := list(islice(several, _PORTION)):
             with self._lock:
                 endings = [ending for answer in portion if (ending := self._heard(place, child, answer)) is not None]
-                self._settled.notify_all()
+                self._quiet.notify_all()
             if not self.ready.count:
                 self.ebbed()
             now = self._host.clock.now()
@@ -326,7 +323,7 @@ class ProcessPool(Pool):
                 self.ready.ended(held.queue)
             place.clear()
             self._fill()
-            self._settled.notify_all()
+            self._quiet.notify_all()
         self._loop.unwatch(child.fileno())
         words = self._nursery.gone(place, child, monotonic)
         now = self._host.clock.now()
@@ -348,8 +345,8 @@ class ProcessPool(Pool):
 
     def await_ready(self, timeout: float) -> None:
         """See `Pool`; `Misuse` when no child can be ready, with what it said."""
-        with self._settled:
-            self._settled.wait_for(lambda: self._nursery.failure is not None or self._any_ready(), timeout)
+        with self._quiet:
+            self._quiet.wait_for(lambda: self._nursery.failure is not None or self._any_ready(), timeout)
             failure = None if self._any_ready() else self._nursery.failure
         if failure is not None:
             problem = failure.problem
@@ -368,20 +365,7 @@ class ProcessPool(Pool):
             for place in self.places:
                 if place.child is not None:
                     self._back(place.take_back())
-            self._settled.notify_all()
-
-    def join(self, timeout: float | None) -> bool:
-        """See `Pool`."""
-        with self._settled:
-            self._settled.wait_for(lambda: not self.busy() or self._hurried, timeout)
-            self._hurried = False
-            return not self.busy()
-
-    def hurry(self) -> None:
-        """See `Pool`."""
-        with self._settled:
-            self._hurried = True
-            self._settled.notify_all()
+            self._quiet.notify_all()
 
     def close(self) -> None:
         """See `Pool`: the children are ended, those that are idle by themselves."""
