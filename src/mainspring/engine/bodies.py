@@ -66,12 +66,11 @@ class Call:
         return ((), {}) if self._payload is None else decode_call(self._payload, self._plan)
 
 
-class FunctionBody:
-    """One call is one turn."""
+class TurnBody:
+    """A body that takes turns with others, wherever they are had."""
 
-    def __init__(self, listener: Listener, call: Call, turns: Turns, workers: int) -> None:
+    def __init__(self, listener: Listener, turns: Turns, workers: int) -> None:
         self._listener = listener
-        self._call = call
         self._turns = turns
         self._workers = workers
         self.place: Place | None = Place(listener.definition.pause, self)
@@ -86,6 +85,22 @@ class FunctionBody:
         if self.place is not None and self._turns.remove(self.place):
             self._listener.end()
 
+    def left(self) -> None:
+        """See `Owner`."""
+        self._listener.end()
+
+    def starve(self) -> None:
+        """See `Owner`."""
+        self._listener.starve(self._workers)
+
+
+class FunctionBody(TurnBody):
+    """One call is one turn."""
+
+    def __init__(self, listener: Listener, call: Call, turns: Turns, workers: int) -> None:
+        super().__init__(listener, turns, workers)
+        self._call = call
+
     def turn(self) -> tuple[int, bool]:
         """See `Runner`."""
         # a context of its own: what the body sets in context variables does not reach the next turn
@@ -97,14 +112,6 @@ class FunctionBody:
         except BaseException as error:  # noqa: BLE001  # whatever a body raises ends its turn, never its worker
             return self._listener.failed(describe(error)), False
         return self._listener.went_well(), True
-
-    def left(self) -> None:
-        """See `Owner`."""
-        self._listener.end()
-
-    def starve(self) -> None:
-        """See `Owner`."""
-        self._listener.starve(self._workers)
 
 
 class CoroutineBody:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
+from mainspring.engine.bodies import TurnBody
 from mainspring.engine.child_messages import (
     Answer,
     Feed,
@@ -73,25 +74,12 @@ class Eater(Owner, Protocol):
         """The turn could not be had, or its child died: the wait (µs) until the next."""
 
 
-class ChildFunctionBody:
+class ChildFunctionBody(TurnBody):
     """One call is one turn, in whichever child is free."""
 
     def __init__(self, listener: Listener, fed: Fed, turns: Turns, workers: int) -> None:
+        super().__init__(listener, turns, workers)
         self.fed = fed
-        self._listener = listener
-        self._turns = turns
-        self._workers = workers
-        self.place: Place | None = Place(listener.definition.pause, self)
-
-    def start(self) -> None:
-        """See `Body`."""
-        if self.place is not None:
-            self._turns.add([self.place])
-
-    def ask(self) -> None:
-        """See `Body`."""
-        if self.place is not None and self._turns.remove(self.place):
-            self._listener.end()
 
     def over(self, outcome: Outcome) -> tuple[int, bool]:
         """See `Eater`."""
@@ -103,14 +91,6 @@ class ChildFunctionBody:
     def lost(self, problem: Problem) -> int:
         """See `Eater`."""
         return self._listener.failed(problem)
-
-    def left(self) -> None:
-        """See `Owner`."""
-        self._listener.end()
-
-    def starve(self) -> None:
-        """See `Owner`."""
-        self._listener.starve(self._workers)
 
 
 class _Worker:
