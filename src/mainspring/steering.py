@@ -13,6 +13,7 @@ from mainspring.store.rows import Again, Cancel, Change, Demand, Release, Resche
 from mainspring.task import too_late
 from mainspring.tasks.options import decode_options
 from mainspring.tasks.registry import Registry
+from mainspring.tasks.state import State
 from mainspring.waiting import Waiting
 from mainspring.when.clock import Clock
 from mainspring.when.durations import parse_duration
@@ -116,6 +117,7 @@ class Steering:
     def change_task(self, task_id: str, change: Change) -> Verdict:
         """Change a task that nobody holds, or ask its holder; a dead holder is settled first."""
         number = self.find_row(task_id).id
+        asked = False
         while True:
             verdict = self.store.change(number, change, self.clock.now())
             if verdict.outcome == "held":
@@ -124,8 +126,13 @@ class Steering:
                     return verdict
                 answer = self.ask(verdict.holder, number, change)
                 if answer is None:
+                    asked = True
                     continue  # the holder died and was settled
                 verdict = answer
+            elif asked and isinstance(change, Cancel) and verdict.state is State.CANCELLED:
+                # the holder did what it was asked, and died before it could say so
+                ran = self.find_row(task_id).reason != change.reason
+                verdict = Verdict("stopping" if ran else "done", State.CANCELLED)
             if verdict.outcome == "not-found":
                 raise TaskNotFound(f"there is no task {task_id!r}: its history was pruned")
             return verdict

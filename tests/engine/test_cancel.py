@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from daemons import LONG, until
 from mainspring import Daemon, TaskCancelled, TaskNotFound, TooLate, stopping
+from mainspring.engine import settle
 from mainspring.testing import VirtualClock
 
 
@@ -238,3 +239,26 @@ def test_any_order_of_steering_keeps_the_truth(moves):
             assert len(ran.get(number, [])) == (number not in cancelled)
             if number in ran:
                 assert ran[number] == [task.run_at]
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_holder_that_did_it_and_died_before_it_could_say_so(daemon, clock, f, monkeypatch, ran):
+    """The next look finds the task cancelled: by this very call."""
+    task = f.after("3s").enqueue()
+    clock.advance("1s")  # reserved
+    store = daemon.store
+    row = store.get(int(task.id))
+    change = store.change
+
+    def ask(node, number, demand):
+        held = daemon._engine.timeline.withdraw(number)
+        if ran:
+            store.record([settle.cancelled(held, 1, clock.now(), clock.now(), None)])
+        else:
+            change(number, demand, clock.now(), token=held.token)
+
+    assert row.holder is not None
+    monkeypatch.setattr(daemon, "ask", ask)
+    assert task.cancel() == ("stopping" if ran else "cancelled")
+    assert task.refresh().state == "cancelled"
+    assert task.cancel() == "too-late"
