@@ -147,6 +147,11 @@ class Terminal:
             assert self._read(), f"{text!r} never came: {self.seen!r}"
             assert len(self.seen) < 10_000_000
 
+    def until_frame(self, good):
+        """Read on until a whole frame is `good`."""
+        while not any(good(frame) for frame in self.seen.split("\x1b[?2026h")[1:] if "\x1b[?2026l" in frame):
+            assert self._read(), f"no such frame came: {self.seen!r}"
+
     def forget(self):
         self.seen = ""
 
@@ -247,12 +252,9 @@ def test_it_follows_the_size_of_the_terminal(cli, terminal):
     termios, fcntl = pytest.importorskip("termios"), pytest.importorskip("fcntl")
     cli("after", "3h", "--", "true")
     live = terminal("top")
-    live.until("RUNNING")
-    live.forget()
-    fcntl.ioctl(live.fd, termios.TIOCSWINSZ, b"\x0c\x00\x28\x00\x00\x00\x00\x00")  # 12 lines of 40
     live.until("\x1b[?2026l")
-    frame = live.seen.rpartition("\x1b[?2026h")[2]
-    assert frame.count("\n") == 11
+    fcntl.ioctl(live.fd, termios.TIOCSWINSZ, b"\x0c\x00\x28\x00\x00\x00\x00\x00")  # 12 lines of 40
+    live.until_frame(lambda frame: frame.count("\n") == 11)
     live.press("q")
     assert live.end() == 0
 

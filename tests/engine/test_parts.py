@@ -12,6 +12,7 @@ from mainspring.store.rows import Lane, Reservation, Settlement
 from mainspring.tasks.options import TaskOptions
 from mainspring.tasks.state import CODES, Kind, State
 
+SECOND = 1_000_000
 T = 1_800_000_000_000_000
 MINUTE = 60_000_000
 LANE = Lane(1, "default", 0, Kind.FUNCTION, "t:f")
@@ -111,6 +112,19 @@ def test_more_than_an_hour_is_told_as_an_hour(journal):
     assert journal.lateness[:3] == [0, 2**32 - 2, None]
 
 
+def test_the_last_ones_are_told_too(journal):
+    parts = Parts(journal)
+    for id_ in (1, 2):
+        parts.hand([held(id_, T)], T + 50)
+        parts.recorded([started(id_, T + 60 * id_)])
+    assert journal.lateness[5] == 10
+    again = parts.tell(T + 200)
+    assert again == T + 60 + SECOND
+    assert journal.lateness[5] == 10
+    assert parts.tell(again) is None
+    assert journal.lateness[5] == 70
+
+
 def test_a_daemon_tells_it(threaded, gate):
     daemon, client = threaded(workers=1), threaded(start=False)
 
@@ -125,6 +139,7 @@ def test_a_daemon_tells_it(threaded, gate):
     gate.await_arrivals(1)
     waits = following.enqueue()
     gate.open()
+    assert following.after("1s").enqueue().wait(LONG)  # it is told once a second: with this one the others are
     assert daemon.drain(LONG)
     (node,) = client.status().nodes
     parts = node.lateness

@@ -143,7 +143,7 @@ class Engine:
         self.recorder.near = self.timeline.near
         self.pool.ebbed = self.recorder.ebbed
         self.pool.look = self._timer_loop.wake
-        self.recorder.told = parts.recorded
+        self.recorder.told, self.recorder.summed = parts.recorded, parts.tell
         self.timer = Timer(self.timeline, self.pool, parts, early=self._early, handed=self.recorder.arm)
 
     def _make_desk(self, registry: Registry) -> None:

@@ -42,6 +42,7 @@ class Parts:
         self._journal = journal
         self._since = 0
         self._told_at = 0
+        self._untold = False  # something was counted since
         self._now: list[Spread] = [Spread() for _ in PARTS]
         self._before: list[Spread] = [Spread() for _ in PARTS]
         self.followed: dict[int, Followed] = {}  # by task
@@ -57,27 +58,37 @@ class Parts:
         """What became of tasks: count the parts of those that were followed and had started."""
         if not self.followed:
             return
-        counted, latest = False, 0
+        latest = 0
         for settlement in batch:
             followed = self.followed.pop(settlement.id, None)
             if followed is not None and settlement.started_at is not None:
                 self._count(followed.parts(settlement.started_at), settlement.started_at)
-                counted = True
                 latest = settlement.started_at
-        if counted and not 0 <= latest - self._told_at < SECOND:  # to sum it up takes as long as to run a task
-            self._told_at = latest
-            self._tell()
+        if latest:
+            self.tell(latest)
+
+    def tell(self, now: int) -> int | None:
+        """Tell what was counted, once a second: to sum it up takes as long as to run a task. When to come again."""
+        if not self._untold:
+            return None
+        if 0 <= now - self._told_at < SECOND:
+            return self._told_at + SECOND
+        self._told_at = now
+        self._untold = False
+        self._sum_up()
+        return None
 
     def _count(self, parts: tuple[int | None, ...], at: int) -> None:
         if at - self._since > _HALF_US:
             self._before = self._now if at - self._since <= 2 * _HALF_US else [Spread() for _ in PARTS]
             self._now = [Spread() for _ in PARTS]
             self._since = at
+        self._untold = True
         for spread, part in zip(self._now, parts, strict=True):
             if part is not None:
                 spread.add(bucket_of(part), 1, part)
 
-    def _tell(self) -> None:
+    def _sum_up(self) -> None:
         figures: list[int | None] = []
         for now, before in zip(self._now, self._before, strict=True):
             both = Spread()

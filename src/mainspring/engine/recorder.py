@@ -58,6 +58,7 @@ class Recorder:
         self.active: Callable[[], bool] = lambda: False  # is anything due or running that is not marked?
         self.flooded: Callable[[], bool] = lambda: False  # are very many very short bodies due?
         self.told: Callable[[Sequence[Settlement]], None] = lambda _: None  # told what was written
+        self.summed: Callable[[int], int | None] = lambda _: None  # sums up what was told; when to ask again
         self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
 
     def put(self, settlement: Settlement) -> None:
@@ -152,7 +153,7 @@ class Recorder:
             return now + MARK_US
         if any(slot.output is not None for slot in self.slots):
             return now + OUTPUT_US
-        return None
+        return self.summed(now)
 
     def _mark(self, now: int) -> None:
         """Record as running what runs for 50 ms, and what programs wrote since the last look."""
