@@ -1,14 +1,28 @@
 """The bench's sums, its table, its picture and what it calls broken. Nothing here is timed."""
 
 import os
+import threading
 import xml.etree.ElementTree as ET
 
 import msgspec
 import pytest
 
-from mainspring.bench import idle, main, rates, starts
+from mainspring.bench import commands, crowds, idle, main, rates, starts
 from mainspring.bench.child import ChildFailed, measure
-from mainspring.bench.figures import Adds, Figures, Flow, Idle, Machine, Programs, Started, median, rank
+from mainspring.bench.figures import (
+    Adds,
+    Commands,
+    Crowd,
+    Figures,
+    Flood,
+    Flow,
+    Idle,
+    Machine,
+    Programs,
+    Started,
+    median,
+    rank,
+)
 from mainspring.bench.picture import histogram
 from mainspring.bench.plan import _filesystem
 from mainspring.bench.report import broken, markdown, rows_of, table, write
@@ -32,6 +46,16 @@ def figures(*, smoke=False, **more):
             Idle(pending=10, switches_per_s=0.5, cpu_ms_per_s=1, memory_mb=31, start_ms=21, bytes_per_task=81),
         ],
         "programs": [Programs(started=started(200, 700), own=[2000, 3000])],
+        "crowds": [
+            Crowd(workers=8, alone=started(100, 300), crowded=started(20, 4000), bare=started(90, 8000)),
+            Crowd(workers=4, alone=started(110, 310), crowded=started(30, 1000), bare=started(80, 5000)),
+        ],
+        "process_burst": [started(900, 200_000)],
+        "process_flow": [Flow(tasks=1000, seconds=0.03, succeeded=1000)],
+        "hogged": [Flow(tasks=1000, seconds=0.1, succeeded=1000)],
+        "floods": [Flood(timed=started(10_000, 21_000), body_ms=20, others=5000, left=2000)],
+        "commands": [Commands(bare_ms=11, import_ms=9.4, help_ms=48, at_ms=174)],
+        "million": [started(1, 2)],
     }
     return Figures(at="2026-11-27T02:00:00.000000Z", smoke=smoke, machine=MACHINE, **{**whole, **more})
 
@@ -51,6 +75,15 @@ def test_the_table_compares_medians_over_runs():
     assert rows["add one by one, 8 threads"][1] == "1,000 fsync/s (3.00×)"
     assert rows["idle, 10 pending"][:2] == ("0.50 wake-ups/s, 1.0 ms CPU/s", "31 MB, up in 21 ms, 81 B/task")
     assert rows["programs at random instants, 2: p50, p99"][1] == "own clock 3.00 ms, 3.00 ms"
+    assert rows["8 worker processes, 7 of them computing: late p50, p99"] == (
+        "4.00 ms, 4.00 ms",
+        "8.00 ms, 8.00 ms bare pair of processes (0.50×)",
+        "p99 ≤ 2×",
+    )
+    assert rows["4 worker processes, 2 due at one instant: last started after"][0] == "200.00 ms"
+    assert rows["timed among 5,000 due now, 20 ms each: late p50, latest"][0] == "21.00 ms, 21.00 ms"
+    assert rows["mainspring at …"][:2] == ("174 ms", "11 ms the interpreter alone")
+    assert rows["2 at random: early / lost / twice"][0] == "0 / 0 / 0"
 
 
 def test_what_was_not_measured_is_not_in_the_table():
@@ -72,10 +105,19 @@ BROKEN = {
     "throughput: 10 of 10 tasks succeeded, 1 ran twice": {
         "flow": [Flow(tasks=10, seconds=0.0001, succeeded=10, twice=1)]
     },
+    "throughput: 8 of 10 tasks succeeded": {"process_flow": [Flow(tasks=10, seconds=0.0001, succeeded=8)]},
+    "processes: 1 early": {"crowds": [Crowd(workers=2, alone=started(1), crowded=started(-1), bare=started(1))]},
+    "processes: 3 lost": {"process_burst": [started(1, lost=3)]},
+    "flood: 1 lost": {"floods": [Flood(timed=started(1, lost=1), body_ms=20, others=1, left=1)]},
+    "million: 2 early": {"million": [started(-1, -2, 3)]},
 }
 BROKEN_BY_LOAD = {
     "lateness: p99 is 2.50 times": {"lateness": [started(500)]},
     "burst: the last started after 160.00 ms": {"burst": [started(1, 160_000)]},
+    "burst on processes: the last started after 410.00 ms": {"process_burst": [started(1, 410_000)]},
+    "throughput on processes: 14,000 tasks/s": {"process_flow": [Flow(tasks=14_000, seconds=1, succeeded=14_000)]},
+    "throughput beside a thread that computes: 4,000": {"hogged": [Flow(tasks=4_000, seconds=1, succeeded=4_000)]},
+    "flood: one started after 41.00 ms": {"floods": [Flood(timed=started(41_000), body_ms=20, others=1, left=1)]},
     "throughput: 29,000 tasks/s": {"flow": [Flow(tasks=29_000, seconds=1, succeeded=29_000)]},
 }
 
@@ -143,16 +185,21 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.usefixtures("place")
-def test_tasks_at_one_instant_are_all_seen(monkeypatch):
-    monkeypatch.setattr(starts, "_LEAD_US", 1000)
+@pytest.fixture
+def hurry(monkeypatch):
+    """Instants are near."""
+    for module in (starts, crowds):
+        monkeypatch.setattr(module, "LEAD_US", 1000)
+
+
+@pytest.mark.usefixtures("place", "hurry")
+def test_tasks_at_one_instant_are_all_seen():
     seen = starts.burst(20)
     assert (len(seen.late), seen.lost, seen.twice, seen.early) == (20, 0, 0, 0)
 
 
-@pytest.mark.usefixtures("place")
-def test_a_bare_thread_is_never_early_either(monkeypatch):
-    monkeypatch.setattr(starts, "_LEAD_US", 1000)
+@pytest.mark.usefixtures("place", "hurry")
+def test_a_bare_thread_is_never_early_either():
     seen = starts.bare(5, 0.001)
     assert (len(seen.late), seen.early) == (5, 0)
 
@@ -167,6 +214,56 @@ def test_what_flows_through_is_counted_to_the_end():
 @pytest.mark.usefixtures("place")
 def test_rates_are_of_commits_that_were_made():
     assert all(rate > 0 for rate in msgspec.structs.astuple(rates.adds(0.01)))
+
+
+@pytest.mark.usefixtures("place")
+def test_a_thread_that_computes_ends_with_the_measurement():
+    before = threading.active_count()
+    assert rates.hogged(100).succeeded == 100
+    assert threading.active_count() == before
+
+
+@pytest.mark.usefixtures("place", "hurry")
+def test_timed_tasks_are_seen_in_a_flood():
+    seen = crowds.flood(3, 0.05, 1)
+    assert (len(seen.timed.late), seen.timed.lost, seen.timed.twice) == (3, 0, 0)
+    assert seen.others == 408
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("place", "hurry")
+def test_on_processes_all_are_seen():
+    seen = crowds.crowd(3, 0.01, 2, 1)
+    assert (len(seen.late), seen.lost, seen.twice, seen.early) == (3, 0, 0, 0)
+    assert crowds.process_flow(50).succeeded == 50
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("place", "hurry")
+def test_many_at_once_on_processes():
+    seen = crowds.process_burst(20)
+    assert (len(seen.late), seen.lost, seen.twice, seen.early) == (20, 0, 0, 0)
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("hurry")
+def test_a_bare_pair_of_processes_is_never_early_either():
+    seen = crowds.pair(3, 0.01, 1)
+    assert (len(seen.late), seen.early) == (3, 0)
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("place")
+def test_commands_take_their_time():
+    seen = commands.commands(1)
+    assert min(msgspec.structs.astuple(seen)) > 0
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("place")
+def test_idle_with_company(monkeypatch):
+    monkeypatch.setattr(idle, "_SETTLE_S", 0)
+    assert idle.idle(10, 0.001, others=1).others == 1
 
 
 @pytest.mark.usefixtures("place")

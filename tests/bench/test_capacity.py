@@ -17,7 +17,7 @@ MACHINE = Machine(python="CPython 3.11", system="Linux", cpus=2, load=0.1, files
 @pytest.fixture
 def full(tmp_path, monkeypatch):
     """The path of a store with 300 tasks for next month, and one that is due."""
-    monkeypatch.setattr(starts, "_LEAD_US", 1000)
+    monkeypatch.setattr(starts, "LEAD_US", 1000)
     monkeypatch.setattr(capacity, "_SETTLE_S", 0)
     monkeypatch.setattr(capacity, "_BATCH", 200)
     path = str(tmp_path / "full.db")

@@ -94,6 +94,22 @@ def test_programs_take_a_place_beside(processes):
     assert daemon.add_task("child_bodies:double", [2]).result(LONG) == 4
 
 
+def test_what_the_daemon_has_registered_is_judged_once(processes, tmp_path, monkeypatch):
+    installed = tmp_path / "site-packages"  # what is there is only run because it is registered
+    installed.mkdir()
+    heard = tmp_path / "heard"
+    (installed / "installed_bodies.py").write_text(
+        f"import os\ndef where(): return os.getpid()\ndef hear(): open({str(heard)!r}, 'w').close()\n"
+    )
+    monkeypatch.syspath_prepend(str(installed))
+    import installed_bodies
+
+    daemon = processes(listener_workers=1)
+    assert daemon.task(installed_bodies.where).enqueue().result(LONG) != os.getpid()
+    daemon.listener(installed_bodies.hear)
+    until(daemon, heard.exists)
+
+
 def test_a_function_that_no_worker_process_finds(processes):
     daemon = processes()
 

@@ -43,7 +43,7 @@ def measure_in(place: str, name: str, kind: type[T], **numbers: float | str) -> 
 
 def main(name: str, numbers: str) -> None:
     """Measure, in this process, in the current directory."""
-    from mainspring.bench import capacity, idle, rates, starts
+    from mainspring.bench import capacity, commands, crowds, idle, rates, starts
 
     known: dict[str, Callable[..., object]] = {
         "lateness": starts.lateness,
@@ -51,8 +51,15 @@ def main(name: str, numbers: str) -> None:
         "burst": starts.burst,
         "programs": starts.programs,
         "flow": rates.flow,
+        "hogged": rates.hogged,
         "adds": rates.adds,
         "idle": idle.idle,
+        "crowd": crowds.crowd,
+        "pair": crowds.pair,
+        "process_burst": crowds.process_burst,
+        "process_flow": crowds.process_flow,
+        "flood": crowds.flood,
+        "commands": commands.commands,
         "fill": capacity.fill,
         "resting": capacity.resting,
         "looks": capacity.looks,

@@ -37,6 +37,33 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
         return self.tasks / self.seconds
 
 
+class Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """Worker processes, all but one of them computing; a bare pair of processes among as many that compute."""
+
+    workers: int
+    alone: Started  # none of them computing
+    crowded: Started
+    bare: Started
+
+
+class Flood(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks at random instants while far more are due "for now" than the workers can do."""
+
+    timed: Started
+    body_ms: float  # how long each of the others has its worker
+    others: int
+    left: int  # of the others, when the last timed one had started
+
+
+class Commands(msgspec.Struct, frozen=True, kw_only=True):
+    """How long (ms) the interpreter alone takes, the import within it, and whole commands."""
+
+    bare_ms: float
+    import_ms: float
+    help_ms: float
+    at_ms: float
+
+
 class Adds(msgspec.Struct, frozen=True, kw_only=True):
     """Durable commits a second: of the bare disk, and of `add_task` one by one from so many threads."""
 
@@ -54,6 +81,7 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: float
     start_ms: float
     bytes_per_task: float | None
+    others: int = 0  # more daemons on the file, with worker processes and a listener that waits: they count
 
 
 class Filled(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +157,13 @@ class Figures(msgspec.Struct, kw_only=True):
     adds: list[Adds] = []
     idle: list[Idle] = []
     programs: list[Programs] = []
+    crowds: list[Crowd] = []
+    process_burst: list[Started] = []
+    process_flow: list[Flow] = []
+    hogged: list[Flow] = []  # on threads, while another thread of the process computes
+    floods: list[Flood] = []
+    commands: list[Commands] = []
+    million: list[Started] = []
     capacity: list[Capacity] = []
 
 

@@ -12,8 +12,11 @@ from mainspring.bench.child import ChildFailed, measure, measure_in
 from mainspring.bench.figures import (
     Adds,
     Capacity,
+    Commands,
+    Crowd,
     Figures,
     Filled,
+    Flood,
     Flow,
     Idle,
     Load,
@@ -28,8 +31,8 @@ from mainspring.version import __version__
 from mainspring.when.clock import SystemClock
 from mainspring.when.instants import isoformat
 
-PARTS = ("lateness", "burst", "programs", "flow", "adds", "idle")
-MORE_PARTS = ("capacity",)  # measured when they are asked for
+PARTS = ("lateness", "burst", "programs", "flow", "adds", "idle", "processes", "flood", "commands")
+MORE_PARTS = ("capacity", "million")  # measured when they are asked for
 PENDING = 1_000_000
 _BYTES = 400  # of disk for each pending task: the store, its log, and a store that is made beside it
 _SPARE = 500_000_000
@@ -95,6 +98,8 @@ def _flow(figures: Figures, directory: str | None) -> None:
     for number in range(1, runs + 1):
         _progress(f"throughput, run {number} of {runs}: add, run and record {count:,} tasks")
         figures.flow.append(measure("flow", Flow, directory, count=count))
+    _progress(f"throughput beside a thread that computes: {count // 2:,} tasks")
+    figures.hogged.append(measure("hogged", Flow, directory, count=count // 2))
 
 
 def _adds(figures: Figures, directory: str | None) -> None:
@@ -109,6 +114,43 @@ def _idle(figures: Figures, directory: str | None) -> None:
     for pending in (0, 1_000 if figures.smoke else 100_000):
         _progress(f"idle for {seconds} s, with {pending:,} tasks a month ahead")
         figures.idle.append(measure("idle", Idle, directory, pending=pending, seconds=seconds))
+    _progress(f"idle for {seconds} s, with two more daemons on the file, their worker processes and listeners")
+    figures.idle.append(measure("idle", Idle, directory, pending=1_000, seconds=seconds, others=2))
+
+
+def _processes(figures: Figures, directory: str | None) -> None:
+    runs, count, over_s, at_once, many = (1, 20, 1, 500, 1_000) if figures.smoke else (3, 300, 8, 10_000, 50_000)
+    for workers, busy in ((4, 3),) if figures.smoke else ((4, 3), (8, 7)):
+        for number in range(1, runs + 1):
+            _progress(f"processes, run {number} of {runs}: {count} instants, {busy} of {workers} computing; bare ones")
+            wanted = {"count": count, "over_s": over_s}
+            alone = measure("crowd", Started, directory, **wanted, workers=workers, busy=0)
+            crowded = measure("crowd", Started, directory, **wanted, workers=workers, busy=busy)
+            bare = measure("pair", Started, directory, **wanted, busy=busy)
+            figures.crowds.append(Crowd(workers=workers, alone=alone, crowded=crowded, bare=bare))
+    for number in range(1, runs + 1):
+        _progress(f"processes, run {number} of {runs}: {at_once:,} tasks at one instant; {many:,} in bulk")
+        figures.process_burst.append(measure("process_burst", Started, directory, count=at_once))
+        figures.process_flow.append(measure("process_flow", Flow, directory, count=many))
+
+
+def _flood(figures: Figures, directory: str | None) -> None:
+    runs, count, over_s, body_ms = (1, 10, 1, 20) if figures.smoke else (3, 100, 10, 20)
+    for number in range(1, runs + 1):
+        _progress(f"flood, run {number} of {runs}: {count} instants among twice what the workers can do")
+        figures.floods.append(measure("flood", Flood, directory, count=count, over_s=over_s, body_ms=body_ms))
+
+
+def _commands(figures: Figures, directory: str | None) -> None:
+    runs = 2 if figures.smoke else 15
+    _progress(f"the command line, {runs} times")
+    figures.commands.append(measure("commands", Commands, directory, runs=runs))
+
+
+def _million(figures: Figures, directory: str | None) -> None:
+    count, over_s, lead_s = (2_000, 1, 1) if figures.smoke else (1_000_000, 60, 40)
+    _progress(f"{count:,} tasks at random instants within {over_s} s")
+    figures.million.append(measure("lateness", Started, directory, count=count, over_s=over_s, lead_s=lead_s))
 
 
 def _capacity(figures: Figures, directory: str | None, pending: int) -> None:
@@ -158,6 +200,10 @@ _MEASURE = {
     "flow": _flow,
     "adds": _adds,
     "idle": _idle,
+    "processes": _processes,
+    "flood": _flood,
+    "commands": _commands,
+    "million": _million,
 }
 
 

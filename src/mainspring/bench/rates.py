@@ -39,7 +39,7 @@ def flow(count: int, store: str = "bench.db") -> Flow:
         before = daemon.status().counts["succeeded"]
         began = _clock.monotonic()
         for first in range(0, count, _BATCH):
-            daemon.add_tasks({"work": task, "args": (number,)} for number in range(first, first + _BATCH))
+            daemon.add_tasks({"work": task, "args": (number,)} for number in range(first, min(first + _BATCH, count)))
         _all.wait(_PATIENCE_S)
         daemon.drain(_PATIENCE_S)
         took = _clock.monotonic() - began
@@ -47,6 +47,24 @@ def flow(count: int, store: str = "bench.db") -> Flow:
     return Flow(
         tasks=count, seconds=took / 1e6, succeeded=counts["succeeded"] - before, twice=len(_ran) - len(set(_ran))
     )
+
+
+def hogged(count: int) -> Flow:
+    """The same while another thread of this process computes all the time."""
+    end = threading.Event()
+    thread = threading.Thread(target=_compute, args=(end,))
+    thread.start()
+    try:
+        return flow(count)
+    finally:
+        end.set()
+        thread.join()
+
+
+def _compute(end: threading.Event) -> None:
+    while not end.is_set():
+        for _ in range(10_000):
+            pass
 
 
 def adds(seconds: float) -> Adds:

@@ -12,8 +12,8 @@ from mainspring.when.clock import SystemClock
 from mainspring.when.instants import to_datetime
 
 _clock = SystemClock()
-_LEAD_US = 3_000_000  # from adding to the first instant
-_PATIENCE_S = 60.0
+LEAD_US = 3_000_000  # from adding to the first instant
+PATIENCE_S = 60.0
 _BATCH = 1_000
 
 
@@ -33,12 +33,17 @@ class Bell:
 
     def started(self, due: Sequence[int]) -> Started:
         """How late each of `due` began."""
-        times = Counter(number for number, _ in self.began)
-        return Started(
-            late=sorted(at - due[number] for number, at in self.began),
-            lost=len(due) - len(times),
-            twice=sum(count > 1 for count in times.values()),
-        )
+        return started(self.began, due)
+
+
+def started(began: Sequence[tuple[int, int]], due: Sequence[int]) -> Started:
+    """How late those were which began as (number, µs), each due at its number's instant."""
+    times = Counter(number for number, _ in began)
+    return Started(
+        late=sorted(at - due[number] for number, at in began),
+        lost=len(due) - len(times),
+        twice=sum(count > 1 for count in times.values()),
+    )
 
 
 _bell = Bell(0)
@@ -67,24 +72,27 @@ def _play(due: Sequence[int], store: str = "bench.db", retention: str = "7d") ->
                 {"work": task, "args": (number,), "at": to_datetime(due[number])}
                 for number in range(first, min(first + _BATCH, len(due)))
             )
-        bell.rung.wait(_PATIENCE_S)
+        bell.rung.wait(PATIENCE_S)
         daemon.drain(1)  # one that runs twice would do so by now
     return bell.started(due)
 
 
-def _instants(count: int, over_s: float) -> list[int]:
-    first = _clock.now() + _LEAD_US
+def instants(count: int, over_s: float, lead_us: int | None = None) -> list[int]:
+    """Instants at random within so many seconds, the first of them in a moment; µs."""
+    first = _clock.now() + (LEAD_US if lead_us is None else lead_us)
     return [first + random.randrange(int(over_s * 1e6)) for _ in range(count)]  # noqa: S311  # instants, not secrets
 
 
-def lateness(count: int, over_s: float, store: str = "bench.db", retention: str = "7d") -> Started:
+def lateness(
+    count: int, over_s: float, store: str = "bench.db", retention: str = "7d", lead_s: float | None = None
+) -> Started:
     """Tasks at random instants: a daemon on a SQLite file, threads, nothing else in the process."""
-    return _play(_instants(count, over_s), store, retention)
+    return _play(instants(count, over_s, None if lead_s is None else int(lead_s * 1e6)), store, retention)
 
 
 def burst(count: int) -> Started:
     """All tasks at one instant."""
-    return _play([_clock.now() + _LEAD_US + count * 50] * count)
+    return _play([_clock.now() + LEAD_US + count * 50] * count)
 
 
 def bare(count: int, over_s: float) -> Started:
@@ -92,7 +100,7 @@ def bare(count: int, over_s: float) -> Started:
     late: list[int] = []
 
     def sleep_and_look() -> None:
-        for due in sorted(_instants(count, over_s)):
+        for due in sorted(instants(count, over_s)):
             while (left := due - _clock.now()) > 0:
                 time.sleep(left / 1e6)
             late.append(_clock.now() - due)
@@ -105,11 +113,11 @@ def bare(count: int, over_s: float) -> Started:
 
 def programs(count: int, over_s: float) -> Programs:
     """Programs at random instants, two seconds ahead at the earliest; each prints when it looked at the clock."""
-    due = _instants(count, over_s)
+    due = instants(count, over_s)
     daemon = Daemon("bench.db", workers=8)
     with daemon:
         added = daemon.add_tasks({"work": ["date", "+%s%N"], "at": to_datetime(at)} for at in due)
-        tasks = [task for task in added if task.wait(_PATIENCE_S)]
+        tasks = [task for task in added if task.wait(PATIENCE_S)]
         ends = [(task.refresh().lateness, (task.output or "").strip(), at) for task, at in zip(added, due, strict=True)]
     started = [round(late.total_seconds() * 1e6) for late, _, _ in ends if late is not None]
     own = [int(text) // 1000 - at for _, text, at in ends if text.isdigit() and len(text) == 19]

@@ -28,8 +28,8 @@ _LENGTH = struct.Struct("!I")
 class Feed(msgspec.Struct, array_like=True, gc=False):
     """One task to run. `asks`: the payload is too large for a packet and has to be asked for.
 
-    `origin`: the function's own `module:qualname`, where that is not what `work` says already: a child that does not
-    know the name looks there. Only what the daemon itself has registered may be named so: it is not checked.
+    `origin`: the function's own `module:qualname`: a child that does not know the name looks there. Only what the
+    daemon itself knows may be named so: it is not checked again.
 
     One turn of a listener: `task` is negative, and no task's; `name` is the listener's, `fence` what its body sees.
     With `pause` (µs) it is an `async def` one, to be awaited again and again with that pause; with `repeat` (µs) a

@@ -25,8 +25,6 @@ from mainspring.engine.listener import Listener
 from mainspring.engine.rota import STARVED_US, Owner, Place, Rota
 from mainspring.engine.service import Loop
 from mainspring.engine.turns import Turns
-from mainspring.errors import MainspringError
-from mainspring.tasks.names import name_of
 from mainspring.tasks.problems import Problem
 from mainspring.tasks.registry import Registered
 from mainspring.when.clock import Clock
@@ -44,7 +42,7 @@ class Fed:
         self.task = -next(_numbers)  # no task's
         self.payload = payload
         self._work = registered.name
-        self._origin = _origin(registered)
+        self._origin = registered.origin
         self._pause = pause
 
     def begin(self, token: int, repeat: int = 0) -> bytes:
@@ -294,12 +292,3 @@ def problem_of(outcome: Outcome) -> Problem | None:
 
 def _eater(place: Place) -> Eater:
     return cast("Eater", place.owner)
-
-
-def _origin(registered: Registered) -> str | None:
-    """Where a function is from, when its name does not say so."""
-    try:
-        own = name_of(registered.function)
-    except MainspringError:
-        return None
-    return None if own == registered.name else own

@@ -8,7 +8,6 @@ from mainspring.engine.service import Loop
 from mainspring.engine.timeline import Held
 from mainspring.engine.watchdog import Watchdog
 from mainspring.store.journal import Journal
-from mainspring.tasks.names import real_module
 from mainspring.tasks.registry import Registry
 from mainspring.when.clock import Clock
 
@@ -39,9 +38,6 @@ class ExecutorHost:
         self._registry = registry
 
     def origin(self, work: str) -> str | None:
-        """Where a function is from (`module:qualname`): this process has found it there, and so may others."""
+        """Where this process has the function from, and others may."""
         found = self._registry.resolve(work)
-        if found is None:
-            return None
-        function = found.function
-        return f"{real_module(function.__module__)}:{getattr(function, '__qualname__', '')}"
+        return None if found is None else found.origin

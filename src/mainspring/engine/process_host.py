@@ -8,10 +8,8 @@ from mainspring.engine.child_messages import Feed, Setup, encode_feed
 from mainspring.engine.recorder import Recorder
 from mainspring.engine.timeline import Held, Timeline
 from mainspring.engine.watchdog import Watchdog
-from mainspring.errors import UnknownFunction
 from mainspring.store.journal import COUNT, Buffer
 from mainspring.store.protocol import Seat
-from mainspring.tasks.names import name_of
 from mainspring.tasks.registry import Registry
 from mainspring.when.clock import Clock
 
@@ -41,7 +39,6 @@ class ProcessHost:
         self.restore = timeline.restore
         self.put_back = put_back
         self._registry = registry
-        self._origins: dict[str, str | None] = {}
         self._seat = seat
         self._parts = parts
         self._recorder = recorder
@@ -60,17 +57,9 @@ class ProcessHost:
         )  # fmt: skip
 
     def _origin(self, work: str) -> str | None:
-        """Where a function is from (`module:qualname`), when its name does not say so."""
-        try:
-            return self._origins[work]
-        except KeyError:
-            found = self._registry.get(work)
-            try:
-                own = None if found is None else name_of(found.function)
-            except UnknownFunction:  # made within another function: no other process can reach it
-                own = None
-            self._origins[work] = origin = None if own == work else own
-            return origin
+        """Where the daemon has the function from: a child need not judge its name again."""
+        found = self._registry.get(work)
+        return None if found is None else found.origin
 
     def backed_up(self) -> bool:
         """Do so many outcomes wait to be written that a child's part of the journal might not cover its starts?"""

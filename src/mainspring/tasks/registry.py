@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from mainspring.errors import InvalidValue
+from mainspring.errors import InvalidValue, UnknownFunction
 from mainspring.tasks.callplan import CallPlan, plan_of
 from mainspring.tasks.names import main_file, name_of, real_module
 from mainspring.tasks.options import DEFAULT, TaskOptions
@@ -45,6 +45,14 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def plan(self) -> CallPlan:
         """How its calls are checked, kept and shown."""
         return plan_of(self.function)
+
+    @cached_property
+    def origin(self) -> str | None:
+        """Where any process finds the function: `module:qualname`; None of one that was made within another."""
+        try:
+            return name_of(self.function)
+        except UnknownFunction:
+            return None
 
 
 class Registry:
