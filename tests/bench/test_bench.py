@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from mainspring.bench import commands, crowds, idle, main, rates, starts
+from mainspring.bench import commands, crowds, idle, main, neighbour, rates, starts
 from mainspring.bench.child import ChildFailed, measure
 from mainspring.bench.figures import (
     Adds,
@@ -52,7 +52,9 @@ def figures(*, smoke=False, **more):
         ],
         "process_burst": [started(900, 200_000)],
         "process_flow": [Flow(tasks=1000, seconds=0.03, succeeded=1000)],
-        "hogged": [Flow(tasks=1000, seconds=0.1, succeeded=1000)],
+        "flow_beside": [Flow(tasks=1000, seconds=0.1, succeeded=1000)],
+        "lateness_beside": [started(1000, 4000)],
+        "bare_beside": [started(5000, 8000)],
         "floods": [Flood(timed=started(10_000, 21_000), body_ms=20, others=5000, left=2000)],
         "commands": [Commands(bare_ms=11, import_ms=9.4, help_ms=48, at_ms=174)],
         "million": [started(1, 2)],
@@ -80,6 +82,7 @@ def test_the_table_compares_medians_over_runs():
         "8.00 ms, 8.00 ms bare pair of processes (0.50×)",
         "p99 ≤ 2×",
     )
+    assert rows["beside a thread that computes: late p50, p99"][1] == "8.00 ms, 8.00 ms bare thread (0.50×)"
     assert rows["4 worker processes, 2 due at one instant: last started after"][0] == "200.00 ms"
     assert rows["timed among 5,000 due now, 20 ms each: late p50, latest"][0] == "21.00 ms, 21.00 ms"
     assert rows["mainspring at …"][:2] == ("174 ms", "11 ms the interpreter alone")
@@ -106,6 +109,7 @@ BROKEN = {
         "flow": [Flow(tasks=10, seconds=0.0001, succeeded=10, twice=1)]
     },
     "throughput: 8 of 10 tasks succeeded": {"process_flow": [Flow(tasks=10, seconds=0.0001, succeeded=8)]},
+    "beside a thread that computes: 1 early": {"lateness_beside": [started(-1, 100)]},
     "processes: 1 early": {"crowds": [Crowd(workers=2, alone=started(1), crowded=started(-1), bare=started(1))]},
     "processes: 3 lost": {"process_burst": [started(1, lost=3)]},
     "flood: 1 lost": {"floods": [Flood(timed=started(1, lost=1), body_ms=20, others=1, left=1)]},
@@ -116,7 +120,7 @@ BROKEN_BY_LOAD = {
     "burst: the last started after 160.00 ms": {"burst": [started(1, 160_000)]},
     "burst on processes: the last started after 410.00 ms": {"process_burst": [started(1, 410_000)]},
     "throughput on processes: 14,000 tasks/s": {"process_flow": [Flow(tasks=14_000, seconds=1, succeeded=14_000)]},
-    "throughput beside a thread that computes: 4,000": {"hogged": [Flow(tasks=4_000, seconds=1, succeeded=4_000)]},
+    "throughput beside a thread that computes: 4,000": {"flow_beside": [Flow(tasks=4_000, seconds=1, succeeded=4_000)]},
     "flood: one started after 41.00 ms": {"floods": [Flood(timed=started(41_000), body_ms=20, others=1, left=1)]},
     "throughput: 29,000 tasks/s": {"flow": [Flow(tasks=29_000, seconds=1, succeeded=29_000)]},
 }
@@ -216,10 +220,12 @@ def test_rates_are_of_commits_that_were_made():
     assert all(rate > 0 for rate in msgspec.structs.astuple(rates.adds(0.01)))
 
 
-@pytest.mark.usefixtures("place")
+@pytest.mark.usefixtures("place", "hurry")
 def test_a_thread_that_computes_ends_with_the_measurement():
     before = threading.active_count()
-    assert rates.hogged(100).succeeded == 100
+    assert neighbour.flow(100).succeeded == 100
+    assert len(neighbour.bare(3, 0.01).late) == 3
+    assert neighbour.lateness(3, 0.01).lost == 0
     assert threading.active_count() == before
 
 

@@ -1,4 +1,4 @@
-"""A wish for a slice of the scheduler is taken where the system knows it, and is never an error."""
+"""A wish for a slice of the scheduler is taken where the system knows it; the interpreter gets its own one back."""
 
 import ctypes
 import os
@@ -7,7 +7,10 @@ import struct
 import subprocess
 import sys
 
-from mainspring.when.slices import LONG_NS, PROMPT_NS, ask_for_slice
+import pytest
+
+from daemons import LONG
+from mainspring.when.slices import LONG_NS, PROMPT_NS, SWITCH_S, ask_for_slice, short_switches
 
 KNOWN = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 NEW = KNOWN and tuple(map(int, platform.release().split(".")[:2])) >= (6, 12)
@@ -36,3 +39,43 @@ def test_who_is_not_there_is_no_error():
     with subprocess.Popen(["true"]) as gone:
         pass
     assert ask_for_slice(PROMPT_NS, gone.pid) is False
+
+
+@pytest.fixture
+def interval():
+    """Sets the interpreter's own, which is restored."""
+    before = sys.getswitchinterval()
+    yield sys.setswitchinterval
+    sys.setswitchinterval(before)
+
+
+def test_threads_give_way_sooner_while_anybody_wants_it(interval):
+    interval(0.005)
+    with short_switches():
+        assert sys.getswitchinterval() == SWITCH_S
+        with short_switches():
+            assert sys.getswitchinterval() == SWITCH_S
+        assert sys.getswitchinterval() == SWITCH_S
+    assert sys.getswitchinterval() == 0.005
+
+
+def test_what_the_process_has_chosen_is_kept(interval):
+    interval(0.0002)
+    with short_switches():
+        assert sys.getswitchinterval() == pytest.approx(0.0002, rel=0.02)
+    assert sys.getswitchinterval() == pytest.approx(0.0002, rel=0.02)
+    interval(0.005)
+    with short_switches():
+        interval(0.003)
+    assert sys.getswitchinterval() == 0.003
+
+
+def test_a_daemon_wants_it(threaded, interval):
+    interval(0.005)
+    daemon = threaded(start=False)
+    assert sys.getswitchinterval() == 0.005
+    daemon.start()
+    daemon.task(lambda: None, name="t:f").enqueue().wait(LONG)  # its timer is at work
+    assert sys.getswitchinterval() == SWITCH_S
+    daemon.stop()
+    assert sys.getswitchinterval() == 0.005

@@ -43,7 +43,7 @@ def measure_in(place: str, name: str, kind: type[T], **numbers: float | str) -> 
 
 def main(name: str, numbers: str) -> None:
     """Measure, in this process, in the current directory."""
-    from mainspring.bench import capacity, commands, crowds, idle, rates, starts
+    from mainspring.bench import capacity, commands, crowds, idle, neighbour, rates, starts
 
     known: dict[str, Callable[..., object]] = {
         "lateness": starts.lateness,
@@ -51,7 +51,9 @@ def main(name: str, numbers: str) -> None:
         "burst": starts.burst,
         "programs": starts.programs,
         "flow": rates.flow,
-        "hogged": rates.hogged,
+        "flow_beside": neighbour.flow,
+        "lateness_beside": neighbour.lateness,
+        "bare_beside": neighbour.bare,
         "adds": rates.adds,
         "idle": idle.idle,
         "crowd": crowds.crowd,

@@ -31,7 +31,7 @@ from mainspring.version import __version__
 from mainspring.when.clock import SystemClock
 from mainspring.when.instants import isoformat
 
-PARTS = ("lateness", "burst", "programs", "flow", "adds", "idle", "processes", "flood", "commands")
+PARTS = ("lateness", "burst", "programs", "flow", "adds", "idle", "neighbour", "processes", "flood", "commands")
 MORE_PARTS = ("capacity", "million")  # measured when they are asked for
 PENDING = 1_000_000
 _BYTES = 400  # of disk for each pending task: the store, its log, and a store that is made beside it
@@ -98,8 +98,6 @@ def _flow(figures: Figures, directory: str | None) -> None:
     for number in range(1, runs + 1):
         _progress(f"throughput, run {number} of {runs}: add, run and record {count:,} tasks")
         figures.flow.append(measure("flow", Flow, directory, count=count))
-    _progress(f"throughput beside a thread that computes: {count // 2:,} tasks")
-    figures.hogged.append(measure("hogged", Flow, directory, count=count // 2))
 
 
 def _adds(figures: Figures, directory: str | None) -> None:
@@ -116,6 +114,18 @@ def _idle(figures: Figures, directory: str | None) -> None:
         figures.idle.append(measure("idle", Idle, directory, pending=pending, seconds=seconds))
     _progress(f"idle for {seconds} s, with two more daemons on the file, their worker processes and listeners")
     figures.idle.append(measure("idle", Idle, directory, pending=1_000, seconds=seconds, others=2))
+
+
+def _neighbour(figures: Figures, directory: str | None) -> None:
+    runs, count, over_s, many = (1, 20, 1, 2_000) if figures.smoke else (3, 300, 8, 50_000)
+    for number in range(1, runs + 1):
+        _progress(
+            f"beside a thread that computes, run {number} of {runs}: {count} instants, a bare thread; {many:,} tasks"
+        )
+        wanted = {"count": count, "over_s": over_s}
+        figures.bare_beside.append(measure("bare_beside", Started, directory, **wanted))
+        figures.lateness_beside.append(measure("lateness_beside", Started, directory, **wanted))
+        figures.flow_beside.append(measure("flow_beside", Flow, directory, count=many))
 
 
 def _processes(figures: Figures, directory: str | None) -> None:
@@ -200,6 +210,7 @@ _MEASURE = {
     "flow": _flow,
     "adds": _adds,
     "idle": _idle,
+    "neighbour": _neighbour,
     "processes": _processes,
     "flood": _flood,
     "commands": _commands,

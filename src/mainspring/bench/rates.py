@@ -49,24 +49,6 @@ def flow(count: int, store: str = "bench.db") -> Flow:
     )
 
 
-def hogged(count: int) -> Flow:
-    """The same while another thread of this process computes all the time."""
-    end = threading.Event()
-    thread = threading.Thread(target=_compute, args=(end,))
-    thread.start()
-    try:
-        return flow(count)
-    finally:
-        end.set()
-        thread.join()
-
-
-def _compute(end: threading.Event) -> None:
-    while not end.is_set():
-        for _ in range(10_000):
-            pass
-
-
 def adds(seconds: float) -> Adds:
     """Commits a second: of the disk (one page, one fdatasync), of one adding thread, of eight."""
     daemon = Daemon("bench.db")  # a client: nobody runs what is added, nothing but the adding is measured

@@ -16,7 +16,7 @@ WORST_BURST_US = 150_000
 WORST_PROCESS_BURST_US = 400_000
 WORST_FLOOD = 2  # bodies of the others
 LEAST_RATE = 30_000
-LEAST_HOGGED_RATE = 5_000
+LEAST_RATE_BESIDE = 10_000
 LEAST_PROCESS_RATE = 15_000
 
 
@@ -74,6 +74,7 @@ def _wrong(figures: Figures) -> list[str]:
     """What started early, twice or never."""
     groups = {
         "lateness": figures.lateness,
+        "beside a thread that computes": figures.lateness_beside,
         "burst": figures.burst,
         "programs": [one.started for one in figures.programs],
         "processes": [run for one in figures.crowds for run in (one.alone, one.crowded)] + figures.process_burst,
@@ -90,7 +91,7 @@ def _wrong(figures: Figures) -> list[str]:
     loads = [one.flow for full in figures.capacity for one in (*full.load, full.history)]
     return found + [
         f"throughput: {flow.succeeded} of {flow.tasks} tasks succeeded, {flow.twice} ran twice"
-        for flow in (*figures.flow, *figures.hogged, *figures.process_flow, *loads)
+        for flow in (*figures.flow, *figures.flow_beside, *figures.process_flow, *loads)
         if flow.succeeded != flow.tasks or flow.twice
     ]
 
@@ -108,7 +109,7 @@ def _slow(figures: Figures) -> list[str]:
             found.append(f"{name}: the last started after {ms(latest)}, later than {ms(worst)}")
     for name, flows, least in (
         ("throughput", figures.flow, LEAST_RATE),
-        ("throughput beside a thread that computes", figures.hogged, LEAST_HOGGED_RATE),
+        ("throughput beside a thread that computes", figures.flow_beside, LEAST_RATE_BESIDE),
         ("throughput on processes", figures.process_flow, LEAST_PROCESS_RATE),
     ):
         if flows and (rate := median([flow.rate for flow in flows])) < least:

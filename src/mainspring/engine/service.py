@@ -13,7 +13,7 @@ from typing import Protocol
 from mainspring.errors import Misuse
 from mainspring.tasks.context import inside
 from mainspring.when.clock import Clock, Sleeper
-from mainspring.when.slices import PROMPT_NS, ask_for_slice
+from mainspring.when.slices import PROMPT_NS, ask_for_slice, short_switches
 
 log = logging.getLogger("mainspring")
 
@@ -84,9 +84,15 @@ class ThreadLoop:
             self._thread = None
 
     def _run(self) -> None:
+        if not self._prompt:
+            self._take_turns()
+            return
+        ask_for_slice(PROMPT_NS)
+        with short_switches():
+            self._take_turns()
+
+    def _take_turns(self) -> None:
         clock, sleeper = self._clock, self._sleeper
-        if self._prompt:
-            ask_for_slice(PROMPT_NS)
         while True:
             last = self._stopping
             now = clock.now()
