@@ -198,7 +198,8 @@ def _command_rows(figures: Figures) -> list[Row]:
 def _million_rows(figures: Figures) -> list[Row]:
     if not (runs := figures.million):
         return []
-    return [(f"{len(runs[0].late):,} at random: early / lost / twice", counts(runs), "", "0 / 0 / 0")]
+    what = f"{len(runs[0].late):,} at random: early / lost / twice"
+    return [(what, counts(runs), f"late p50, p99 {both(runs)}", "0 / 0 / 0")]
 
 
 _PARTS = (
