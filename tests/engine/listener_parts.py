@@ -33,6 +33,8 @@ class HandClock:
     def monotonic(self):
         return self.time - T0
 
+    boottime = monotonic
+
     def sleeper(self):
         self.sleepers.append(HandSleeper(self))
         return self.sleepers[-1]

@@ -79,7 +79,7 @@ def test_the_test_kit():
     assert mainspring.testing.__all__ == ["VirtualClock"]
     public = {name for name in vars(mainspring.testing.VirtualClock) if not name.startswith("_")}
     assert public == {
-        "advance", "advance_to", "attach", "detach", "monotonic", "now", "run_to_next", "set", "sleeper", "step",
+        "advance", "advance_to", "attach", "boottime", "detach", "monotonic", "now", "run_to_next", "set", "sleeper", "step",
         "time",
     }  # fmt: skip
 

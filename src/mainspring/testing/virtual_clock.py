@@ -120,6 +120,10 @@ class VirtualClock:
         """See `mainspring.when.clock.Clock`."""
         return self._now - self._start - self._set
 
+    def boottime(self) -> int:
+        """See `mainspring.when.clock.Clock`: its machine never sleeps."""
+        return self.monotonic()
+
     def sleeper(self) -> Sleeper:
         """A sleeper for a thread of one's own: it sleeps until the clock is moved past its instant."""
         sleeper = _VirtualSleeper(self)

@@ -1,12 +1,13 @@
 """Reading clocks and sleeping: the only file that does either.
 
-Two readings, both in microseconds: `now`, the wall clock, decides *when*; `monotonic`, which does not stop in suspend,
-decides *how long*. Readings are rounded down and waits up, so that nothing can be early by rounding.
+Three readings, all in microseconds: `now`, the wall clock, decides *when*; `monotonic`, which stands still while the
+machine sleeps, decides *how long*; `boottime`, which does not, tells by how much the other two were moved. Readings are
+rounded down and waits up, so that nothing can be early by rounding.
 
 A `Sleeper` waits for an instant of the wall clock, for a `wake` from another thread, or for a watched descriptor,
-whichever is first. On Linux it is a timerfd on CLOCK_REALTIME that is cancelled when the clock is set, in an epoll
-without a timeout (epoll's own timeout counts whole milliseconds). Elsewhere a `select` that looks at the clock at
-least once a second.
+whichever is first. On Linux it is a timerfd on CLOCK_REALTIME that is cancelled when the clock is set or the machine
+has slept, in an epoll without a timeout (epoll's own timeout counts whole milliseconds). Elsewhere a `select` that
+looks at the clock at least once a second.
 """
 
 import ctypes
@@ -52,7 +53,10 @@ class Clock(Protocol):
         """The wall clock, µs since 1970-01-01T00:00Z."""
 
     def monotonic(self) -> int:
-        """A clock that never goes back and does not stop in suspend, µs since some start."""
+        """A clock that nobody sets and that stops while the machine sleeps, µs since some start."""
+
+    def boottime(self) -> int:
+        """The same, going on while the machine sleeps."""
 
     def sleeper(self) -> Sleeper:
         """A new sleeper for one thread."""
@@ -66,7 +70,11 @@ class SystemClock:
         return time.time_ns() // 1000
 
     def monotonic(self) -> int:
-        """CLOCK_BOOTTIME where there is one, else the monotonic clock."""
+        """CLOCK_MONOTONIC, or what stands for it."""
+        return time.monotonic_ns() // 1000
+
+    def boottime(self) -> int:
+        """CLOCK_BOOTTIME where there is one, else the monotonic clock: a sleep then looks like a clock set forward."""
         if _BOOTTIME is not None:
             return time.clock_gettime_ns(_BOOTTIME) // 1000
         return time.monotonic_ns() // 1000
@@ -135,6 +143,8 @@ class _Timer(ctypes.Structure):
 
 _TFD_CLOEXEC, _TFD_NONBLOCK = os.O_CLOEXEC if hasattr(os, "O_CLOEXEC") else 0, getattr(os, "O_NONBLOCK", 0)
 _ABSOLUTE_AND_CANCEL_ON_SET = 1 | 2
+# Armed for the year 2255 instead of not at all: who waits for no instant is still told when the clock is set.
+_FAR_S = min(9_000_000_000, 2 ** (8 * ctypes.sizeof(ctypes.c_long) - 1) - 1)
 
 
 def _load_timerfd() -> ctypes.PyDLL | None:
@@ -161,15 +171,15 @@ class TimerSleeper:
         self._epoll = select.epoll()
         self._epoll.register(self._timer, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
-        self._armed: int | None = None
+        self._armed: int | None = -1  # never what is asked for: the first sleep arms it
         self._rung = False
         self._spec = _Timer()
         self._closed = False
 
     def sleep(self, until: int | None) -> None:
         """See `Sleeper`."""
-        if until != self._armed:
-            self._arm(until)
+        if until != self._armed and not self._arm(until):
+            return
         for fd, _ in self._epoll.poll():
             if fd == self._bell:
                 # in this order: a wake between the two is skipped, and this sleep is ending anyway; the other way
@@ -177,7 +187,7 @@ class TimerSleeper:
                 os.eventfd_read(self._bell)
                 self._rung = False
             elif fd == self._timer:
-                self._armed = None
+                self._armed = -1
                 try:
                     os.read(self._timer, 8)
                 except OSError as error:
@@ -185,16 +195,21 @@ class TimerSleeper:
                     if error.errno not in (errno.ECANCELED, errno.EAGAIN):
                         raise
 
-    def _arm(self, until: int | None) -> None:
+    def _arm(self, until: int | None) -> bool:
+        """False: the clock was set since the last sleep. Armed it is, and what was to be waited for may be wrong."""
         value = self._spec.value
         if until is None:
-            value.seconds = value.nanoseconds = 0  # disarmed
+            value.seconds, value.nanoseconds = _FAR_S, 0
         else:
             seconds, micros = divmod(max(until, 1), 1_000_000)  # 0 would disarm
             value.seconds, value.nanoseconds = seconds, micros * 1000
+        set_meanwhile = False
         if self._settime(self._timer, _ABSOLUTE_AND_CANCEL_ON_SET, ctypes.byref(self._spec), None) != 0:
-            raise OSError(ctypes.get_errno(), "timerfd_settime")
+            set_meanwhile = ctypes.get_errno() == errno.ECANCELED
+            if not set_meanwhile:
+                raise OSError(ctypes.get_errno(), "timerfd_settime")
         self._armed = until
+        return not set_meanwhile
 
     def wake(self) -> None:
         """See `Sleeper`."""
