@@ -86,7 +86,7 @@ class Supervisor:
     # ── the step ───────────────────────────────────────────────────────────────────────────────────────────
     def hear(self, news: list[str]) -> None:
         """Look when a listener changed, or a daemon joined or left."""
-        if any(word in {"standing", "nodes", "*"} for word in news):
+        if any(word in {"standing", "nodes", "*"} or word.startswith("standing listener ") for word in news):
             self._changed = True
 
     def step(self, now: int) -> int | None:

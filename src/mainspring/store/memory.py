@@ -41,6 +41,7 @@ from mainspring.store.rows import (
     TakenOver,
     TaskRow,
     Verdict,
+    news_of,
 )
 from mainspring.tasks.state import FINISHED, LEGAL, STATES, UNFINISHED, State
 
@@ -134,8 +135,12 @@ class MemoryStore(Store):
                 return Verdict("too-late", row.state)
             if row.state is State.RUNNING or (row.holder is not None and row.token != token):
                 return Verdict("held", row.state, row.holder)
-            if isinstance(change, Again) and row.new.key in self._table.keys:
-                raise KeyInUse(str(row.new.key), str(self._table.keys[str(row.new.key)].id))
+            if isinstance(change, Again):
+                if row.new.key in self._table.keys:
+                    raise KeyInUse(str(row.new.key), str(self._table.keys[str(row.new.key)].id))
+                name = row.new.occurrence_name
+                if name is not None and self._table.occurrences.get(name, row) is not row:
+                    return Verdict("too-late", row.state)
             with self._table.changing(row):
                 rules.make(row, change, now)
             self._tell(["done" if isinstance(change, Cancel) else f"due {row.run_at}"])
@@ -284,12 +289,16 @@ class MemoryStore(Store):
             if name in self._standings:
                 return False
             self._standings[name] = standing
-            self._tell(["standing"])
+            self._tell([news_of(standing)])
             return True
 
     def standings(self) -> list[Standing]:
         with self._lock:
             return [self._standings[name] for name in sorted(self._standings)]
+
+    def standing(self, kind: str, name: str) -> Standing | None:
+        with self._lock:
+            return self._standings.get((kind, name))
 
     def advance(
         self,
@@ -306,13 +315,13 @@ class MemoryStore(Store):
                 return False
             _, news = memory_add.add(self._table, tasks, now, None)
             self._standings[name] = msgspec.structs.replace(standing, version=standing.version + 1)
-            self._tell([*news, "standing"])
+            self._tell([*news, news_of(standing)])
             return True
 
     def remove(self, kind: str, name: str) -> bool:
         with self._lock:
             gone = self._standings.pop((kind, name), None) is not None
-            self._tell(["standing"] * gone)
+            self._tell([f"standing {kind} {name}"] * gone)
             return gone
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────

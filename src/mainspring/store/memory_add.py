@@ -13,8 +13,15 @@ def add(table: Table, tasks: Sequence[NewTask], now: int, bound: Bound | None) -
     answer: list[Added] = []
     created: list[tuple[int, NewTask]] = []
     replaced: list[int] = []
+    occurrences: dict[tuple[str, int], int] = {}  # those that this call makes
     mine: dict[str, int] = {}  # the keys that this call has taken
     for new in tasks:
+        if (name := new.occurrence_name) is not None:
+            made = occurrences.get(name) or (table.occurrences[name].id if name in table.occurrences else None)
+            if made is not None:
+                answer.append(Added(made, created=False))
+                continue
+            occurrences[name] = table.last_id + len(created) + 1
         if new.key is not None:
             owner = mine.get(new.key) or (table.keys[new.key].id if new.key in table.keys else None)
             if owner is not None and new.on_conflict == "keep":

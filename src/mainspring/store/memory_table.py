@@ -79,6 +79,9 @@ class Task(msgspec.Struct, kw_only=True):
             result=self.result,
             error=self.error,
             holder=self.holder,
+            occurrence=new.occurrence,
+            missed_until=None if new.missed is None else new.missed.last,
+            missed_count=None if new.missed is None else new.missed.count,
         )
 
     def wait_again(self) -> None:
@@ -95,6 +98,7 @@ class Table:
         self.last_id = 0
         self.lanes: dict[int, Lane] = {}
         self.keys: dict[str, Task] = {}  # of unfinished tasks
+        self.occurrences: dict[tuple[str, int], Task] = {}  # by schedule and instant; not of what was cancelled
         self.held: dict[int, dict[int, Task]] = {}  # node → what it holds
         self.waiting: Counter[int] = Counter()  # lane → how many wait, held or not
         self.late = LateCounts()
@@ -107,9 +111,13 @@ class Table:
         free: dict[int, list[tuple[int, int]]] = {}
         for id_, new in tasks:
             task = Task(id=id_, lane=self._lane(new), new=new, run_at=new.run_at, created_at=now)
+            if new.missed is not None:
+                task.state, task.reason, task.finished_at = State.MISSED, new.missed.reason, now
             self.tasks[id_] = task
             self.last_id = id_
             self._index(task)
+            if not task.free:
+                continue
             free.setdefault(task.lane.id, []).append((task.run_at, id_))
         for lane, entries in free.items():
             if len(entries) < _MANY:
@@ -145,6 +153,7 @@ class Table:
 
     def delete(self, task: Task) -> None:
         """Forget a finished task."""
+        self._unindex(task)
         del self.tasks[task.id]
 
     def _lane(self, new: NewTask) -> Lane:
@@ -159,6 +168,8 @@ class Table:
     def _index(self, task: Task) -> None:
         if task.new.key is not None and task.state in UNFINISHED:
             self.keys[task.new.key] = task
+        if (name := task.new.occurrence_name) is not None and task.state is not State.CANCELLED:
+            self.occurrences[name] = task
         if task.holder is not None:
             self.held.setdefault(task.holder, {})[task.id] = task
         if task.state is State.WAITING:
@@ -167,6 +178,8 @@ class Table:
     def _unindex(self, task: Task) -> None:
         if task.new.key is not None and self.keys.get(task.new.key) is task:
             del self.keys[task.new.key]
+        if (name := task.new.occurrence_name) is not None and self.occurrences.get(name) is task:
+            del self.occurrences[name]
         if task.holder is not None:
             del self.held[task.holder][task.id]
         if task.state is State.WAITING:

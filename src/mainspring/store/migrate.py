@@ -65,7 +65,16 @@ CREATE INDEX task_schedule_ended ON task (schedule, finished_at) WHERE schedule 
 CREATE INDEX task_key_ended ON task (key, finished_at) WHERE key IS NOT NULL AND state >= 2;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING)
+# One task for each occurrence of a schedule, whoever makes it, or one for a stretch of them that was missed. One that
+# was cancelled may be made again: a pause withdraws what was made ahead, and going on makes it anew.
+_OCCURRENCES = """
+ALTER TABLE task ADD COLUMN occurrence INTEGER;
+ALTER TABLE task ADD COLUMN missed_until INTEGER;
+ALTER TABLE task ADD COLUMN missed_count INTEGER;
+CREATE UNIQUE INDEX task_occurrence ON task (schedule, occurrence) WHERE occurrence IS NOT NULL AND state <> 4;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING, _OCCURRENCES)
 
 
 def bring_up(con: apsw.Connection, path: str, *, create: bool, steps: tuple[str, ...] = STEPS) -> None:

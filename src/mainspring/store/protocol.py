@@ -38,8 +38,8 @@ class Watch(Protocol):
 
     News are short texts: `due <run_at>` (something may be due then: added, freed, rescheduled, resumed),
     `done` (tasks finished, or changed state), `room` (held tasks started, or wait for a later instant), `ask <node>`
-    (a request for that node), `answer` (a request was answered),
-    `standing` (a schedule or listener changed), `nodes` (a node joined or left), `output` (a program wrote).
+    (a request for that node), `answer` (a request was answered), `standing <kind> <name>` (a schedule or listener
+    changed; `standing` alone: any of them), `nodes` (a node joined or left), `output` (a program wrote).
     A hint only: news may come twice, late, or be folded; what counts is what the store then says.
     """
 
@@ -71,7 +71,7 @@ class Seat(Protocol):
 
 
 class Store(Protocol):
-    """Where tasks are kept. 25 methods, exact contracts, no capability flags."""
+    """Where tasks are kept. 26 methods, exact contracts, no capability flags."""
 
     url: str
 
@@ -85,6 +85,9 @@ class Store(Protocol):
         Two tasks with one key in the same call follow the same rules, first come first. Concurrent callers share
         commits;
         one caller's refusal never touches another's tasks.
+
+        An occurrence of a schedule is one task: where there is one with this `schedule` and `occurrence` that was not
+        cancelled, that task is returned (`created=False`). A task with `missed` is finished as soon as it is added.
 
         With a `bound`, `QueueFull` is raised and nothing added when tasks that are due would become more, and more than
         `bound.most` would then be due and wait (see `pending`). Counted in the same transaction, by the time that
@@ -131,9 +134,10 @@ class Store(Protocol):
         given).
 
         `Cancel`, `Reschedule`: a waiting task (the reservation ends with the change). `Again`: one that is failed,
-        cancelled or missed, but not an at-most-once task that had started; it raises `KeyInUse` when another
-        unfinished task has its key by now. A waiting task that is held by a node, or a running one: `held`; but
-        where the state alone forbids the change, held or not, `too-late` (`Reschedule` of a running one).
+        cancelled or missed, but not an at-most-once task that had started, nor an occurrence that was made anew since
+        it was cancelled; it raises `KeyInUse` when another unfinished task has its key by now. A waiting task that is
+        held by a node, or a running one: `held`; but where the state alone forbids the change, held or not, `too-late`
+        (`Reschedule` of a running one).
         """
 
     def ask(self, node: int, task: int | None, demand: Demand) -> int:
@@ -220,6 +224,9 @@ class Store(Protocol):
 
     def standings(self) -> list[Standing]:
         """All of them, by kind and name."""
+
+    def standing(self, kind: str, name: str) -> Standing | None:
+        """The one of this kind and name; None when there is none."""
 
     def advance(self, standing: Standing, tasks: Sequence[NewTask] = (), now: int = 0, *, durable: bool = True) -> bool:
         """Replace the one of this kind and name if its version is still `standing.version`, and add `tasks`, in

@@ -14,8 +14,20 @@ from mainspring.tasks.state import Kind, State
 OnConflict = Literal["error", "keep", "replace"]
 
 
+class Missed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A stretch of occurrences that never become tasks, as one finished task: `count` of them up to `last` (µs)."""
+
+    reason: str
+    last: int
+    count: int
+
+
 class NewTask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A task to be added. `work` is the registered name of a function, or a program's absolute path or bare name."""
+    """A task to be added. `work` is the registered name of a function, or a program's absolute path or bare name.
+
+    `occurrence`: the instant (µs) at which its schedule says it is due, wherever `run_at` moves; `missed`: it and those
+    after it do not run.
+    """
 
     kind: Kind = Kind.FUNCTION
     work: str = ""
@@ -29,10 +41,17 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     on_conflict: OnConflict = "error"
     expires_at: int | None = None
     schedule: str | None = None
+    occurrence: int | None = None
+    missed: Missed | None = None
+
+    @property
+    def occurrence_name(self) -> tuple[str, int] | None:
+        """What makes an occurrence the same as another; None of other tasks."""
+        return None if self.schedule is None or self.occurrence is None else (self.schedule, self.occurrence)
 
 
 class Added(msgspec.Struct, frozen=True, gc=False):
-    """What `add` did: a new task, or (`on_conflict="keep"`) the unfinished one that has the key."""
+    """What `add` did: a new task, or the one that has the key (`on_conflict="keep"`) or is that occurrence already."""
 
     id: int
     created: bool = True
@@ -187,6 +206,9 @@ class TaskRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     result: str | None
     error: str | None
     holder: int | None
+    occurrence: int | None = None
+    missed_until: int | None = None  # of a stretch: the last occurrence that was missed
+    missed_count: int | None = None
 
 
 class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
@@ -285,3 +307,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     holder: int | None = None
     status: str | None = None  # JSON: what `status` and `listeners` show
     version: int = 0
+
+
+def news_of(standing: Standing) -> str:
+    """What watchers are told when it changes."""
+    return f"standing {standing.kind} {standing.name}"

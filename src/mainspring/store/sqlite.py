@@ -37,6 +37,7 @@ from mainspring.store.rows import (
     TakenOver,
     TaskRow,
     Verdict,
+    news_of,
 )
 from mainspring.store.sqlite_add import Adder, Unit, insert_unit
 from mainspring.store.sqlite_connection import Connections
@@ -287,11 +288,15 @@ class SqliteStore:
         with self._db.write(durable=True) as con:
             con.execute(sql.PUT, (standing.kind, standing.name, *_changing(standing), standing.version))
             new = con.changes() > 0
-        self._wake.send(["standing"] * new)
+        self._wake.send([news_of(standing)] * new)
         return new
 
     def standings(self) -> list[Standing]:
         return _standings.decode(_text(self._db.look(sql.STANDINGS)))
+
+    def standing(self, kind: str, name: str) -> Standing | None:
+        found = self._db.look(sql.STANDING, (kind, name))
+        return None if found is None else _standings.decode(_text(found))[0]
 
     def advance(self, standing: Standing, tasks: Sequence[NewTask] = (), now: int = 0, *, durable: bool = True) -> bool:
         unit = Unit(tasks, now, self._lane_ids)
@@ -300,14 +305,14 @@ class SqliteStore:
             if not con.changes():
                 return False
             insert_unit(con, unit)
-        self._wake.send(["standing", *unit.news()])
+        self._wake.send([news_of(standing), *unit.news()])
         return True
 
     def remove(self, kind: str, name: str) -> bool:
         with self._db.write(durable=True) as con:
             con.execute(sql.REMOVE, (kind, name))
             gone = con.changes() > 0
-        self._wake.send(["standing"] * gone)
+        self._wake.send([f"standing {kind} {name}"] * gone)
         return gone
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────

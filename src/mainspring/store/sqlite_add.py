@@ -15,16 +15,27 @@ from mainspring.errors import KeyHeld, KeyInUse, MainspringError, QueueFull, Sto
 from mainspring.store.rows import Added, Bound, NewTask
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_room import Room, due_by
-from mainspring.store.sqlite_sql import CANCEL, INSERT_BARE, INSERT_ENDED, INSERT_TASKS, KEY_OWNERS, Value, write_rows
+from mainspring.store.sqlite_sql import (
+    CANCEL,
+    INSERT_BARE,
+    INSERT_ENDED,
+    INSERT_TASKS,
+    KEY_OWNERS,
+    OCCURRENCES,
+    Value,
+    write_rows,
+)
 from mainspring.tasks.state import CODES, Kind, State
 
 _SHARED = 10_000  # tasks of one shared commit: the write lock is not held much longer than 20 ms
 _WAITS = (CODES[State.WAITING], None, None)  # state, reason, finished_at
+_NO_OCCURRENCE = (None, None, None)
 
 Lane = tuple[str, int, str, str]  # queue, priority, kind, work
 LaneIds = Callable[[set[Lane]], dict[Lane, int]]
 
 _owners = msgspec.json.Decoder(list[tuple[str, int, int, int | None]])
+_made = msgspec.json.Decoder(list[tuple[str, int, int]])
 
 
 class Unit:
@@ -43,7 +54,8 @@ class Unit:
         self.tasks = tasks
         self.now = now
         self.bound = bound
-        self.keyed = any([new.key is not None for new in tasks])  # noqa: C419  # a list: nearly always all are looked at
+        # a key or an occurrence may be there already; a list: nearly always all are looked at
+        self.keyed = any([new.key is not None or new.occurrence is not None for new in tasks])  # noqa: C419
         # most tasks have nothing but their arguments: a shorter row takes half the time
         self.bare = not self.keyed and not any(
             new.name or new.options or new.expires_at or new.schedule for new in tasks
@@ -197,10 +209,11 @@ def insert_unit(con: apsw.Connection, unit: Unit) -> None:
 
 
 def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
-    """Insert tasks of which some have keys. Raises `KeyInUse`, `TooLate`, `KeyHeld` or `QueueFull` before anything is
-    written.
+    """Insert tasks of which some have keys, or are occurrences. Raises `KeyInUse`, `TooLate`, `KeyHeld` or `QueueFull`
+    before anything is written.
     """
     taken = _key_owners(con, unit)
+    made = _occurrences(con, unit)
     next_id = 1 + (con.execute("SELECT seq FROM sqlite_sequence WHERE name = 'task'").get or 0)
     first = next_id
     rows: list[Sequence[Value]] = []
@@ -208,6 +221,11 @@ def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
     replaced: list[int] = []
     cancelled = (CODES[State.CANCELLED], "replaced", unit.now)
     for new, row in zip(unit.tasks, unit.rows, strict=True):
+        if (name := new.occurrence_name) is not None:
+            there_already = made.setdefault(name, next_id)
+            if there_already != next_id:
+                added.append(Added(there_already, created=False))
+                continue
         if new.key is not None:
             owner = taken.get(new.key)
             if owner is not None and new.on_conflict == "keep":
@@ -217,9 +235,10 @@ def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
                 _check_replaceable(new, new.key, *owner)
                 replaced.append(owner[0])
                 if owner[0] >= first:  # of this very call: it enters as what it is by then, so that the key is free
-                    rows[owner[0] - first] = (*rows[owner[0] - first][: -len(_WAITS)], *cancelled)
+                    before = rows[owner[0] - first]
+                    rows[owner[0] - first] = (*before[: len(row)], *cancelled, *before[-len(_NO_OCCURRENCE) :])
             taken[new.key] = (next_id, 0, None)
-        rows.append((*row, *_WAITS))
+        rows.append((*row, *_end_of(new, unit.now)))
         added.append(Added(next_id))
         next_id += 1
     there = [id_ for id_ in replaced if id_ < first]
@@ -233,6 +252,23 @@ def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
         con.execute(CANCEL, (gone, *cancelled[1:]))
     write_rows(con, INSERT_ENDED, rows)
     unit.added, unit.replaced = added, bool(replaced)
+
+
+def _end_of(new: NewTask, now: int) -> tuple[Value, ...]:
+    """The columns from `state` on: of what waits, or of what was missed before it became a task."""
+    missed = new.missed
+    if missed is None:
+        return (*_WAITS, new.occurrence, None, None)
+    return (CODES[State.MISSED], missed.reason, now, new.occurrence, missed.last, missed.count)
+
+
+def _occurrences(con: apsw.Connection, unit: Unit) -> dict[tuple[str, int], int]:
+    """Those of the unit's occurrences that are tasks already, by schedule and instant."""
+    wanted = [name for new in unit.tasks if (name := new.occurrence_name) is not None]
+    if not wanted:
+        return {}
+    found = _made.decode(con.execute(OCCURRENCES, (msgspec.json.encode(wanted).decode(),)).get)
+    return {(schedule, occurrence): id_ for schedule, occurrence, id_ in found}
 
 
 def _key_owners(con: apsw.Connection, unit: Unit) -> dict[str, tuple[int, int, int | None]]:

@@ -22,7 +22,7 @@ Value = int | str | None
 _STATE = f"CASE t.state {' '.join(f'WHEN {code} THEN {state.value!r}' for code, state in enumerate(STATES))} END"
 _TASK = f"""json_array(t.id, l.kind, l.work, l.queue, l.priority, {_STATE}, t.reason, t.run_at, t.created_at,
   t.started_at, t.finished_at, t.attempt, t.failures, t.losses, t.name, t.options, t.payload, t.key, t.expires_at,
-  t.schedule, t.result, t.error, t.holder)"""
+  t.schedule, t.result, t.error, t.holder, t.occurrence, t.missed_until, t.missed_count)"""
 _OPEN = "NOT EXISTS (SELECT 1 FROM paused WHERE paused.queue IS NULL OR paused.queue = l.queue)"
 
 # ── the hot path ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,6 +126,15 @@ ROWS_BY_ID = f"""
 SELECT json_group_array({_TASK} ORDER BY t.run_at, t.id)
 FROM json_each(?1) j CROSS JOIN task t ON t.id = j.value CROSS JOIN lane l ON l.id = t.lane"""
 
+OCCURRENCES = """
+SELECT json_group_array(json_array(schedule, occurrence, id)) FROM task
+WHERE (schedule, occurrence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
+  AND occurrence IS NOT NULL AND state <> 4"""
+OCCURRENCE_OF = """
+SELECT other.id FROM task JOIN task AS other
+  ON other.schedule = task.schedule AND other.occurrence = task.occurrence
+WHERE task.id = ? AND task.state = 4 AND other.occurrence IS NOT NULL AND other.state <> 4"""
+
 # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 JOIN = "INSERT INTO node (host, pid, version, workers, started_at, app) VALUES (?, ?, ?, ?, ?, ?)"
 # Numbers that were handed out after the last sync to the disk may be lost with the power; they are left out for ever.
@@ -147,10 +156,11 @@ FORGET_REQUESTS = "DELETE FROM request WHERE node = ? AND answer IS NULL"
 PUT = """
 INSERT INTO standing (kind, name, app, definition, paused, next_run_at, holder, status, version)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
-STANDINGS = """
-SELECT json_group_array(json_object('kind', kind, 'name', name, 'app', app, 'definition', definition,
+_STANDING = """json_object('kind', kind, 'name', name, 'app', app, 'definition', definition,
   'paused', json(iif(paused, 'true', 'false')), 'next_run_at', next_run_at, 'holder', holder, 'status', status,
-  'version', version) ORDER BY kind, name) FROM standing"""
+  'version', version)"""
+STANDINGS = f"SELECT json_group_array({_STANDING} ORDER BY kind, name) FROM standing"
+STANDING = f"SELECT json_array({_STANDING}) FROM standing WHERE kind = ? AND name = ?"
 ADVANCE = """
 UPDATE standing SET app = ?3, definition = ?4, paused = ?5, next_run_at = ?6, holder = ?7, status = ?8,
   version = version + 1
@@ -180,7 +190,7 @@ INSERT INTO task (lane, run_at, created_at, name, options, payload, key, expires
 INSERT_BARE = "INSERT INTO task (lane, run_at, created_at, payload) VALUES {rows}"
 INSERT_ENDED = """
 INSERT INTO task (lane, run_at, created_at, name, options, payload, key, expires_at, schedule, state, reason,
-  finished_at) VALUES {rows}"""
+  finished_at, occurrence, missed_until, missed_count) VALUES {rows}"""
 
 _APPLIES = """task.id = s.id AND task.token = s.token
   AND NOT (task.state = 1 AND s.code = 5)"""  # LEGAL's only gap among the states that can be held

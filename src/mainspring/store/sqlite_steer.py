@@ -31,6 +31,8 @@ def steer(con: apsw.Connection, task: int, change: Change, now: int, token: int 
             owner = con.execute(sql.KEY_OWNER, (key,)).get
             if owner is not None:
                 raise KeyInUse(str(key), str(owner))
+            if con.execute(sql.OCCURRENCE_OF, (task,)).get is not None:  # made anew since this one was cancelled
+                return Verdict("too-late", state), []
             con.execute(sql.AGAIN, (task, run_at, expires_at))
     return Verdict("done", State.WAITING), [f"due {change.run_at}"]
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from mainspring.errors import KeyInUse
-from mainspring.store.rows import Filter, Standing
+from mainspring.store.rows import Again, Cancel, Filter, Missed, Reschedule, Standing
+from mainspring.tasks.state import State
 from mainspring.testing.conformance.trial import T, Trial, new, refused, together
 
 _NIGHTLY = Standing(kind="schedule", name="nightly", definition='{"cron": "0 3 * * *"}', next_run_at=T + 5)
@@ -33,6 +34,61 @@ def names_are_unique_by_kind(trial: Trial) -> None:
     assert trial.store.standings() == [_NIGHTLY]
     assert trial.store.put(Standing(kind="listener", name="nightly", definition="{}"))
     assert len(trial.store.standings()) == 2
+
+
+def one_is_found_by_kind_and_name(trial: Trial) -> None:
+    """`standing`: the one of this kind and name, or None."""
+    trial.store.put(_NIGHTLY)
+    trial.store.put(Standing(kind="listener", name="nightly", definition="{}"))
+    assert trial.store.standing("schedule", "nightly") == _NIGHTLY
+    assert trial.store.standing("schedule", "daily") is None
+
+
+def an_occurrence_is_one_task(trial: Trial) -> None:
+    """`add` and `advance`: an occurrence that is a task already is that task; of another schedule it is another."""
+    first = new(T + 5, schedule="nightly", occurrence=T + 5)
+    [added] = trial.store.add([first], T)
+    again, other = trial.store.add([first, msgspec.structs.replace(first, schedule="daily")], T)
+    assert (again.id, again.created, other.created) == (added.id, False, True)
+    trial.store.change(added.id, Reschedule(T + 9), T)
+    trial.store.put(_NIGHTLY)
+    assert trial.store.advance(_NIGHTLY, [first, new(T + 6, schedule="nightly", occurrence=T + 6), first], T)
+    found = trial.store.find(Filter(schedule="nightly"))
+    assert [(row.run_at, row.occurrence) for row in found] == [(T + 6, T + 6), (T + 9, T + 5)]
+
+
+def an_occurrence_within_one_call_is_one_task(trial: Trial) -> None:
+    """The same occurrence twice in one call is added once."""
+    one = new(T, schedule="s", occurrence=T)
+    first, second, third = trial.store.add([one, one, new(T, schedule="s")], T)
+    assert (second.id, second.created) == (first.id, False)
+    assert third.created
+
+
+def what_was_cancelled_may_be_made_anew(trial: Trial) -> None:
+    """An occurrence that was cancelled is no obstacle; then it is too late to take the cancelled one up again."""
+    one = new(T, schedule="s", occurrence=T)
+    [first] = trial.store.add([one], T)
+    trial.store.change(first.id, Cancel(), T)
+    [second] = trial.store.add([one], T)
+    assert second.created
+    assert trial.store.change(first.id, Again(T), T).outcome == "too-late"
+    trial.store.change(second.id, Cancel(), T)
+    assert trial.store.change(first.id, Again(T), T).outcome == "done"
+    assert not trial.store.add([one], T)[0].created
+
+
+def a_stretch_that_was_missed_is_one_finished_task(trial: Trial) -> None:
+    """`missed`: finished at once, with the first and the last of them, and how many; never reserved."""
+    stretch = new(T, schedule="s", occurrence=T, missed=Missed("misfire", T + 90, 10))
+    [added] = trial.store.add([stretch], T + 100)
+    row = trial.store.get(added.id)
+    assert row is not None
+    assert (row.state, row.reason, row.finished_at) == (State.MISSED, "misfire", T + 100)
+    assert (row.occurrence, row.missed_until, row.missed_count) == (T, T + 90, 10)
+    assert trial.store.stats().counts[State.MISSED] == 1
+    trial.store.prune(T + 101, 10)
+    assert trial.store.add([stretch], T + 100)[0].created
 
 
 def in_order_of_kind_and_name(trial: Trial) -> None:

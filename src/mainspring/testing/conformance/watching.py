@@ -135,14 +135,14 @@ def a_resume_is_told(trial: Trial) -> None:
 
 
 def standings_are_told(trial: Trial) -> None:
-    """`put`, `advance`, `remove`: `standing`; and `due` for tasks that an advance adds."""
+    """`put`, `advance`, `remove`: `standing`, of which kind and name; and `due` for tasks that an advance adds."""
     watch = trial.watch()
-    trial.store.put(Standing(kind="schedule", name="s", definition="{}"))
-    await_news(watch, "standing")
+    trial.store.put(Standing(kind="schedule", name="s 1", definition="{}"))
+    await_news(watch, "standing schedule s 1")
     trial.store.advance(trial.store.standings()[0], [new(T + 5)], T)
-    await_news(watch, "standing", f"due {T + 5}")
-    trial.store.remove("schedule", "s")
-    await_news(watch, "standing")
+    await_news(watch, "standing schedule s 1", f"due {T + 5}")
+    trial.store.remove("schedule", "s 1")
+    await_news(watch, "standing schedule s 1")
 
 
 def nodes_are_told(trial: Trial) -> None:
