@@ -26,7 +26,7 @@ class Planner:
 
     def hear(self, news: list[str]) -> None:
         """Look when a schedule changed."""
-        if any(word in {"standing", "*"} for word in news):
+        if any(word.startswith("standing") or word == "*" for word in news):
             self._changed = True
 
     def step(self, now: int) -> int | None:
