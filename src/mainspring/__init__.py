@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from mainspring.tasks.retry import Retry, RetryLater
     from mainspring.tasks.secrets import Secret
     from mainspring.tasks.state import State
+    from mainspring.when.cron import Cron
     from mainspring.when.every import Every
 
 
@@ -69,12 +70,13 @@ _HOMES = {
     "mainspring.tasks.retry": ("Retry", "RetryLater"),
     "mainspring.tasks.secrets": ("Secret",),
     "mainspring.tasks.state": ("State",),
+    "mainspring.when.cron": ("Cron",),
     "mainspring.when.every": ("Every",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
+    "Cron", "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
     "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "Retry",
     "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
     "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",

@@ -29,6 +29,7 @@ INNER = {
     Call: {"registered"},
     mainspring.Schedule: {"KIND", "definition", "standing"},
     mainspring.Listener: {"KIND", "definition", "standing"},
+    mainspring.Cron: {"KIND", "from_stored", "next_us", "stored"},
     mainspring.Every: {"KIND", "from_stored", "next_us", "stored"},
     TaskContext: {"stop"},
     Batch: set(),

@@ -9,7 +9,7 @@ import mainspring
 import mainspring.testing
 
 NAMES = {
-    "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
+    "Cron", "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
     "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "Retry",
     "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
     "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from mainspring.errors import InvalidValue
+from mainspring.when.cron import Cron
 from mainspring.when.every import Every
 from mainspring.when.shown import shown
 
@@ -25,6 +26,7 @@ class Trigger(Protocol):
 
 _KINDS: dict[str, tuple[type, Callable[[Mapping[str, object]], Trigger]]] = {
     Every.KIND: (Every, Every.from_stored),
+    Cron.KIND: (Cron, Cron.from_stored),
 }
 
 ACCEPTED = "a duration ('5s', 5, timedelta(seconds=5)) or a trigger such as Every('5s')"
