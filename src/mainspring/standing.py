@@ -15,9 +15,9 @@ from mainspring.engine.definitions import (
     schedule_of,
     status_of,
 )
-from mainspring.engine.planner import first_run, planned, resumed
+from mainspring.engine.planner import first_run, planned, resumed, stretch_of
 from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
-from mainspring.store.rows import Cancel, Filter, Standing
+from mainspring.store.rows import Cancel, Filter, NewTask, Standing
 from mainspring.tasks.state import State
 from mainspring.when.instants import to_datetime
 from mainspring.when.triggers import decode_trigger
@@ -74,10 +74,14 @@ class _Handle:
         if self.KIND == "schedule":
             withdraw_made_ahead(self._client, self.name, "schedule removed")
 
-    def _change(self, change: Callable[[Standing], Standing]) -> None:
+    def _change(
+        self, change: Callable[[Standing], Standing], tasks: Callable[[Standing], list[NewTask]] = lambda _: []
+    ) -> None:
+        """Change it, and add the tasks that go with the change, by compare-and-set."""
         for _ in range(_TRIES):
             self.refresh()
-            if self._client.store.advance(change(self._standing), (), self._client.clock.now()):
+            was = self._standing
+            if self._client.store.advance(change(was), tasks(was), self._client.clock.now()):
                 self.refresh()
                 self._client.after_adding()
                 return
@@ -143,12 +147,12 @@ class Schedule(_Handle):
             definition = schedule_of(standing)
             return msgspec.structs.replace(resumed(standing, definition), next_run_at=first_run(definition, now))
 
-        self._change(resume)
+        self._change(resume, lambda was: stretch_of(was, schedule_of(was), now + 1) if was.paused else [])
 
     def run_now(self) -> "Task[object]":
         """One task of it, due now, beside its occurrences."""
         now = self._client.clock.now()
-        new = self.definition.occurrence(self.name, now)
+        new = self.definition.beside(self.name, now)
         added = self._client.store.add([new], now)
         self._client.after_adding()
         return self._client.get(str(added[0].id))

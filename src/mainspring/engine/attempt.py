@@ -68,7 +68,7 @@ class Attempt:
         limits: Limits,
         programs: Programs,
         put_back: Callable[[Held], None],
-        overlaps: Callable[[Held], bool],
+        turned_away: Callable[[Held, int], bool],
         followed: Mapping[int, Followed],
         early: int,
     ) -> None:
@@ -79,7 +79,7 @@ class Attempt:
         self._limits = limits
         self._programs = programs
         self._put_back = put_back
-        self._overlaps = overlaps
+        self.turned_away = turned_away
         self._followed = followed
         self._most_early = 2 * early
         self.coroutines = CoroutineLoop()
@@ -92,8 +92,7 @@ class Attempt:
         if run_at - now > self._most_early:  # the clock was set back since the timer handed it over
             self._put_back(held)
             return
-        if (task.expires_at or task.schedule) and (refused := self.refuse(held, now)) is not None:
-            self._recorder.put(refused)
+        if (task.expires_at or task.schedule) and self.turned_away(held, now):
             return
         if (followed := self._followed.get(task.id)) is not None:
             followed.taken_at = now
@@ -123,14 +122,6 @@ class Attempt:
             slot.settled = True  # before it is put: what has ended is not marked as running any more
             self._recorder.put(settlement)
         self.tune((settlement.finished_at or now) - now)
-
-    def refuse(self, held: Held, now: int) -> Settlement | None:
-        """Why it must not start, when it must not."""
-        if held.task.expires_at is not None and now >= held.task.expires_at:
-            return settle.missed(held, now, "expired")
-        if held.task.schedule is not None and self._overlaps(held):
-            return settle.missed(held, now, "overlap")
-        return None
 
     def _prepare(self, held: Held) -> Call | None:
         """Everything that can be done before the instant; None for a program."""

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from mainspring.store.rows import NewTask, Standing
+from mainspring.store.rows import Missed, NewTask, Standing
+from mainspring.tasks.options import DEFAULT, Misfire, Overlap, decode_options, encode_options
 from mainspring.tasks.state import Kind
 
 JSONObject = dict[str, object]
@@ -21,6 +22,32 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expires: int | None = None  # µs after run_at
 
 
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What becomes of occurrences that cannot run at their instant. `grace` in µs; `keep`: finished tasks kept."""
+
+    misfire: Misfire = "latest"
+    grace: int = DEFAULT.grace
+    catch_up: int = 100
+    overlap: Overlap = "skip"
+    keep: int | None = None
+
+    @property
+    def late(self) -> int:
+        """How many of those that were missed run all the same."""
+        return {"latest": 1, "all": self.catch_up, "skip": 0}[self.misfire]
+
+    def options(self, stored: str | None, *, judged: bool) -> str | None:
+        """A task's options with what of the rule counts when it starts.
+
+        `judged`: it runs, however late; and when several do, one after the other.
+        """
+        misfire, overlap = self.misfire, self.overlap
+        if judged:
+            misfire, overlap = "all", "queue" if overlap == "skip" else overlap
+        options = decode_options(stored)
+        return encode_options(msgspec.structs.replace(options, misfire=misfire, grace=self.grace, overlap=overlap))
+
+
 class ScheduleDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A rule that creates a task for each occurrence. `trigger` is `when.triggers.encode_trigger`'s.
 
@@ -29,10 +56,21 @@ class ScheduleDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
 
     trigger: JSONObject
     work: Work
+    rule: Rule = Rule()
     resume_at: int | None = None
 
-    def occurrence(self, schedule: str, run_at: int) -> NewTask:
-        """The task of the occurrence at `run_at`."""
+    def occurrence(self, schedule: str, at: int, *, judged: bool = False, missed: Missed | None = None) -> NewTask:
+        """The task of the occurrence at `at`, `judged` as in `Rule.options`; or of a stretch of them from `at`."""
+        task = self.task(schedule, at, self.rule.options(self.work.options, judged=judged))
+        return msgspec.structs.replace(task, occurrence=at, missed=missed)
+
+    def beside(self, schedule: str, run_at: int) -> NewTask:
+        """A task of it that is no occurrence: it runs, however late, and beside any other."""
+        free = Rule(misfire="all", overlap="allow")
+        return self.task(schedule, run_at, free.options(self.work.options, judged=True))
+
+    def task(self, schedule: str, run_at: int, options: str | None) -> NewTask:
+        """A task with this work."""
         work = self.work
         return NewTask(
             kind=work.kind,
@@ -41,7 +79,7 @@ class ScheduleDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
             priority=work.priority,
             run_at=run_at,
             name=work.name,
-            options=work.options,
+            options=options,
             payload=work.payload,
             expires_at=None if work.expires is None else run_at + work.expires,
             schedule=schedule,

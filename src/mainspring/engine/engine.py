@@ -32,6 +32,7 @@ from mainspring.engine.service import ManualDriver, ManualLoop, Step, ThreadLoop
 from mainspring.engine.supervisor import Supervisor
 from mainspring.engine.timeline import Held, Timeline
 from mainspring.engine.timer import EARLY_US, Timer
+from mainspring.engine.turnstile import Turnstile
 from mainspring.engine.watchdog import Watchdog
 from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
@@ -123,6 +124,9 @@ class Engine:
         whole, count = self.seat.journal, self._processes
         journal = whole.part(count, count + 1) if count else whole
         parts = Parts(self.seat.journal)
+        self.turnstile = Turnstile(
+            self.store, self.node, self.timeline, self.recorder.put, lambda: self.peers.alone, self._timer_loop.wake
+        )
         self._attempt = Attempt(
             clock=self.clock,
             registry=registry,
@@ -131,13 +135,13 @@ class Engine:
             limits=self.watchdog,
             programs=self.program_attempts,
             put_back=self._put_back,
-            overlaps=self._overlaps,
+            turned_away=self.turnstile.turned_away,
             followed=parts.followed,
             early=self._early,
         )
         self.pool = self._workers(registry)
         self._attempt.tune = self.pool.took
-        self.recorder.slots = self.pool.slots
+        self.recorder.slots = self.turnstile.slots = self.pool.slots
         self.recorder.active = self.pool.active
         self.recorder.flooded = self.pool.crowded
         self.recorder.near = self.timeline.near
@@ -259,19 +263,10 @@ class Engine:
         if self.timeline.add([held]):
             self._timer_loop.wake()
 
-    def _overlaps(self, held: Held) -> bool:
-        """Does another occurrence of the same schedule run here?"""
-        return any(
-            slot.held is not None
-            and slot.held is not held
-            and slot.started_at
-            and slot.held.task.schedule == held.task.schedule
-            for slot in self.pool.slots
-        )
-
     def _settled(self) -> None:
         """The recorder has written what there was."""
         self.seat.journal.busy = self.pool.busy()
+        self.turnstile.ended()
         if self.claimer.written():
             self._desk_loop.wake()
         with self._quiet:

@@ -28,7 +28,7 @@ class ExecutorHost:
         put_back: Callable[[Held], None],
     ) -> None:
         self.now = clock.now
-        self.refuse = attempt.refuse
+        self.turned_away = attempt.turned_away
         self.put = recorder.put
         self.begin = recorder.begin
         self.watch = watchdog.watch

@@ -143,11 +143,7 @@ class ExecutorPool(Pool):
         """To where this process is not. Raises what the executor raises instead of taking it."""
         host, task, once = self._host, held.task, _once(held)
         now = host.now()
-        refused = host.refuse(held, now) if task.expires_at or task.schedule else None
-        if refused is None and task.schedule is not None and self._overlaps(held):
-            refused = settle.missed(held, now, "overlap")
-        if refused is not None:
-            host.put(refused)
+        if (task.expires_at or task.schedule) and host.turned_away(held, now):
             self._free(slot, held)
             return
         slot.attempt = attempt = task.attempt + 1
@@ -185,13 +181,6 @@ class ExecutorPool(Pool):
     def _given(self, held: Held, slot: ExecutorSlot, future: "Future[object]") -> None:
         slot.future = future
         future.add_done_callback(partial(self._done, held, slot))
-
-    def _overlaps(self, held: Held) -> bool:
-        """Does the executor have another occurrence of the same schedule? Whether that has started, it may not say."""
-        return any(
-            other.future is not None and other.held is not None and other.held.task.schedule == held.task.schedule
-            for other in self._places
-        )
 
     def _began(self, slot: ExecutorSlot, held: Held, now: int) -> None:
         """As far as is known here, it runs from now on."""

@@ -1,19 +1,32 @@
 """Makes the tasks of schedules, a little ahead: an occurrence is a row before its instant comes.
 
-Any daemon may; `advance` is a compare-and-set, so that one wins and each occurrence is made once.
+Any daemon may; `advance` is a compare-and-set, so that one wins and each occurrence is made once. What was missed is
+accounted for in the same commit (`occurrences`). A schedule is read when its time comes, not before: a hundred thousand
+of them are as many instants in memory.
 """
+
+import heapq
+import logging
 
 import msgspec
 
 from mainspring.engine.definitions import ScheduleDefinition, encode, schedule_of
+from mainspring.engine.occurrences import plan, stretch
 from mainspring.store.protocol import Store
-from mainspring.store.rows import Standing
-from mainspring.when.triggers import Trigger, decode_trigger
+from mainspring.store.rows import Filter, Missed, NewTask, Standing
+from mainspring.tasks.state import State
+from mainspring.when.triggers import decode_trigger
+
+log = logging.getLogger("mainspring")
 
 AHEAD_US = 5_000_000
 LEAD_US = 2_000_000
-GRACE_US = 60_000_000  # what is later than this was missed: of those occurrences only the last one runs
-_AT_ONCE = 1_000
+MISFIRE = "misfire"
+PAUSED = "schedule paused"
+_KIND = "schedule"
+# A paused queue, a function nobody knows: with so many late tasks of a schedule no more are made until that changes.
+_BACKLOG = 100
+_LOOK_US = 10_000_000  # how often that is looked at
 
 
 class Planner:
@@ -21,34 +34,67 @@ class Planner:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._changed = True
-        self._at: int | None = None
+        self._all = True  # read them all
+        self._changed: set[str] = set()
+        self._at: dict[str, int] = {}  # when each is to be looked at
+        self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
+        self._stuck: set[str] = set()
 
     def hear(self, news: list[str]) -> None:
-        """Look when a schedule changed."""
-        if any(word.startswith("standing") or word == "*" for word in news):
-            self._changed = True
+        """Look when a schedule changed, or a queue goes on."""
+        for word in news:
+            if word.startswith("standing schedule "):
+                self._changed.add(word.split(" ", 2)[2])
+            elif word in {"standing", "*"}:
+                self._all = True
+            elif word == "due 0":
+                self._changed |= self._stuck
+
+    def look_again(self) -> None:
+        """What instants mean has changed: ask every trigger anew."""
+        self._all = True
 
     def step(self, now: int) -> int | None:
         """Make what falls due within AHEAD; LEAD before the next one it is time again."""
-        if not self._changed and (self._at is None or now < self._at):
-            return self._at
-        self._changed = False
-        upcoming = [
-            at
-            for standing in self._store.standings()
-            if standing.kind == "schedule" and (at := self._plan(standing, now)) is not None
-        ]
-        self._at = min(upcoming) - LEAD_US if upcoming else None
-        return self._at
+        self._take_in(now)
+        heap = self._heap
+        while heap and heap[0][0] - LEAD_US <= now:
+            at, name = heapq.heappop(heap)
+            if self._at.get(name) == at:
+                self._stuck.discard(name)
+                standing = self._store.standing(_KIND, name)
+                self._put(name, None if standing is None else self._plan(standing, now))
+        return heap[0][0] - LEAD_US if heap else None
 
     def next_start(self) -> int | None:
         """The earliest occurrence that is no task yet."""
-        instants = [planned(standing) for standing in self._store.standings() if standing.kind == "schedule"]
+        instants = [planned(standing) for standing in self._store.standings() if standing.kind == _KIND]
         return min((at for at in instants if at is not None), default=None)
 
+    def _take_in(self, now: int) -> None:
+        """Learn what changed."""
+        if self._all:
+            self._all = False
+            self._changed.clear()
+            self._at, self._heap = {}, []
+            for standing in self._store.standings():
+                if standing.kind == _KIND:
+                    self._put(standing.name, _next_look(standing, now))
+        while self._changed:
+            name = self._changed.pop()
+            one = self._store.standing(_KIND, name)
+            self._put(name, None if one is None else _next_look(one, now))
+
+    def _put(self, name: str, at: int | None) -> None:
+        """Look at it at that instant, or never."""
+        if at is None:
+            self._at.pop(name, None)
+        elif self._at.get(name) != at or not self._heap:
+            self._at[name] = at
+            heapq.heappush(self._heap, (at, name))
+
     def _plan(self, standing: Standing, now: int) -> int | None:
-        """Make the occurrences up to now + AHEAD; the first one after them."""
+        """Make the occurrences up to now + AHEAD; when to look again."""
         first = planned(standing)
         if first is None:
             return None
@@ -56,16 +102,37 @@ class Planner:
         end = definition.resume_at if standing.paused else None
         if first > now + AHEAD_US and (end is None or end > now):
             return first if end is None else min(first, end + LEAD_US)  # LEAD later: a turn at the end itself
-        if standing.paused:
-            standing = resumed(
-                standing, definition
-            )  # before its end when an occurrence is near, which must not be late
-        instants, following = occurrences(decode_trigger(definition.trigger), first, now)
-        tasks = [definition.occurrence(standing.name, at) for at in instants]
-        if not self._store.advance(msgspec.structs.replace(standing, next_run_at=following), tasks, now):
-            self._changed = True  # another daemon was first: look again at what it left
-            return now
-        return following
+        if self._is_stuck(standing.name, now - definition.rule.grace):
+            self._stuck.add(standing.name)
+            return now + _LOOK_US + LEAD_US
+        tasks: list[NewTask] = []
+        if standing.paused:  # before its end when an occurrence is near, which must not be late
+            tasks += stretch_of(standing, definition, first)
+            standing = resumed(standing, definition)
+        made = plan(decode_trigger(definition.trigger), definition.rule, first, now, now + AHEAD_US)
+        if made.missed is not None:
+            missed = Missed(MISFIRE, made.missed.last, made.missed.count)
+            tasks.append(definition.occurrence(standing.name, made.missed.first, missed=missed))
+            log.warning("schedule %s: %d occurrences were missed and do not run", standing.name, made.missed.count)
+        for number, at in enumerate(made.run):
+            tasks.append(definition.occurrence(standing.name, at, judged=number < made.judged))
+        if not self._store.advance(msgspec.structs.replace(standing, next_run_at=made.following), tasks, now):
+            self._changed.add(standing.name)  # another daemon was first: look again at what it left
+            return now + LEAD_US
+        return made.following
+
+    def _is_stuck(self, name: str, before: int) -> bool:
+        waiting = Filter(schedule=name, states=(State.WAITING,), due_before=before, limit=_BACKLOG)
+        return len(self._store.find(waiting)) == _BACKLOG
+
+
+def _next_look(standing: Standing, now: int) -> int | None:
+    """When it is to be looked at."""
+    first = planned(standing)
+    if first is None or not standing.paused:
+        return first
+    end = schedule_of(standing).resume_at
+    return first if end is None or end <= now else min(first, end + LEAD_US)
 
 
 def planned(standing: Standing) -> int | None:
@@ -82,36 +149,14 @@ def resumed(standing: Standing, definition: ScheduleDefinition) -> Standing:
     return msgspec.structs.replace(standing, paused=False, definition=encode(definition))
 
 
-def occurrences(trigger: Trigger, first: int, now: int) -> tuple[list[int], int | None]:
-    """The instants to run from `first` to now + AHEAD, and the one after them.
-
-    Of those missed (later than the grace) the last one alone is among them.
-    """
-    oldest = now - GRACE_US
-    out: list[int] = []
-    at: int | None = first
-    if first < oldest:
-        recent = trigger.next_us(oldest - 1)
-        last_missed = _last_before(trigger, first, oldest if recent is None else recent)
-        out.append(last_missed)
-        at = recent
-    while at is not None and at <= now + AHEAD_US and len(out) < _AT_ONCE:
-        out.append(at)
-        at = trigger.next_us(at)
-    return out, at
-
-
-def _last_before(trigger: Trigger, first: int, end: int) -> int:
-    """The last occurrence before `end`, by bisection over time: a long absence is not counted one by one."""
-    last, high = first, end - 1  # `last` is an occurrence; none lies in (high, end)
-    while last < high:
-        middle = (last + high + 1) // 2
-        at = trigger.next_us(middle - 1)  # the first one at or after the middle
-        if at is None or at >= end:
-            high = middle - 1
-        else:
-            last = at
-    return last
+def stretch_of(standing: Standing, definition: ScheduleDefinition, end: int) -> list[NewTask]:
+    """What a paused schedule did not run: its occurrences from the pause to before `end`, as one missed task."""
+    first = standing.next_run_at
+    if first is None or first >= end:
+        return []
+    found, _ = stretch(decode_trigger(definition.trigger), first, end)
+    missed = Missed(PAUSED, found.last, found.count)
+    return [definition.occurrence(standing.name, found.first, missed=missed)]
 
 
 def first_run(definition: ScheduleDefinition, now: int) -> int | None:

@@ -67,6 +67,10 @@ class Slot:
         """End what runs here by force, if that can be; what comes of it is settled by whoever sees it end."""
         return False
 
+    def works_on(self, held: Held) -> bool:
+        """Was this given to whoever works here, and has not ended?"""
+        return self.held is held and not self.settled
+
     def ask(self, cause: str) -> None:
         """Ask what runs here to stop, once; the first cause counts."""
         if self.cause is None and self.context is not None:
@@ -220,7 +224,8 @@ class Pool(ABC):
         """
         self.hungry = True  # first, so that a worker who is done right now tells
         starts = [slot.started_at for slot in self.slots]
-        return all(starts) and now - max(starts) >= _HOLD_US
+        # a start that is yet to come, by this clock, was before the clock was set back
+        return all(starts) and min(abs(now - at) for at in starts) >= _HOLD_US
 
     def surplus(self, before: int) -> list[Held]:
         """What is overdue since `before` beyond one task per worker, last in order first."""

@@ -32,7 +32,7 @@ class ProcessHost:
         setup: Setup,
     ) -> None:
         self.clock = clock
-        self.refuse = attempt.refuse
+        self.turned_away = attempt.turned_away
         self.put = recorder.put
         self.begin = recorder.begin
         self.watch = watchdog.watch

@@ -111,9 +111,8 @@ class ProcessPool(Pool):
             self.ready.ended(held.queue)
             self._host.put_back(held)
             return
-        if (held.task.expires_at or held.task.schedule) and (refused := self._host.refuse(held, now)) is not None:
+        if (held.task.expires_at or held.task.schedule) and self._host.turned_away(held, now):
             self.ready.ended(held.queue)
-            self._host.put(refused)
             return
         if held.lane.kind is Kind.PROGRAM:
             if place in self._idle:

@@ -54,6 +54,10 @@ class ProcessSlot(Slot):
         self._own_start = instant
 
     # ── feeding ────────────────────────────────────────────────────────────────────────────────────────────
+    def works_on(self, held: Held) -> bool:
+        """See `Slot`: what was fed to the child is its work already."""
+        return any(one is held for one, _ in self.fed)
+
     def takes(self, expected_us: int) -> bool:
         """Is it at short bodies, so that one more may be fed behind them?"""
         room = self.load_us + expected_us <= AHEAD_US and len(self.fed) < _MOST_FED

@@ -55,6 +55,22 @@ class Timeline:
                 heapq.heappush(self._heap, (held.run_at, held.id, held))
             return bool(self._heap) and (before is None or self._heap[0][0] < before)
 
+    def put_off(self, held: Held, at: int) -> None:
+        """It was taken and does not start yet: it is due anew at `at` (µs), and may be withdrawn meanwhile."""
+        with self._lock:
+            self.held[held.id] = held
+            heapq.heappush(self._heap, (at, held.id, held))
+
+    def hasten(self, batch: Iterable[Held]) -> bool:
+        """Of what was put off: it is due at once. True when there is some."""
+        some = False
+        with self._lock:
+            for held in batch:
+                if self.held.get(held.id) is held:
+                    heapq.heappush(self._heap, (held.run_at, held.id, held))
+                    some = True
+        return some
+
     def due(self, now: int, limit: int) -> list[Held]:
         """Take at most `limit` that have come due out of the heap, in order. They stay in `held` until a worker takes
         them.
@@ -80,10 +96,13 @@ class Timeline:
 
     def near(self, now: int, within: int) -> int | None:
         """The next instant at which something starts, if it is so near (µs)."""
-        at: int | None = self.handed
-        if at is None or at <= now:
-            at = self.next()
-        return at if at is not None and now <= at <= now + within else None
+        at = self.handed
+        if at <= now or at > now + within:  # long since started; or it is of a clock that was set back
+            following = self.next()
+            if following is None:
+                return None
+            at = following
+        return at if now <= at <= now + within else None
 
     def take(self, held: Held) -> bool:
         """Whoever gets True may start it, change it or give it back; everyone else has lost it."""

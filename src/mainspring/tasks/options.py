@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mainspring.tasks.retry import Retry
 
 Delivery = Literal["at-least-once", "at-most-once"]
+Misfire = Literal["latest", "all", "skip"]
+Overlap = Literal["skip", "queue", "allow", "replace"]
 
 
 class RetryRule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +45,10 @@ class TaskOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     delivery: Delivery = "at-least-once"
     bare: bool = False
     expires: int | None = None  # µs after run_at, where it was said so: it goes along when the task is rescheduled
+    # of a schedule's occurrence: what becomes of it when it starts later than `grace` (µs), or beside another one
+    misfire: Misfire = "latest"
+    grace: int = 60_000_000
+    overlap: Overlap = "skip"
 
 
 DEFAULT = TaskOptions()
@@ -98,11 +104,12 @@ def complete_options(options: TaskOptions, registered: TaskOptions) -> TaskOptio
         return options
     delivery = registered.delivery if options.delivery == DEFAULT.delivery else options.delivery
     retry = registered.retry if options.retry is None else options.retry
-    return TaskOptions(
+    return msgspec.structs.replace(
+        options,
         retry=None if delivery == "at-most-once" else retry,
         timeout=registered.timeout if options.timeout is None else options.timeout,
         delivery=delivery,
-        expires=options.expires,
+        bare=False,
     )
 
 

@@ -67,6 +67,11 @@ class Every:
         instant = anchor + ((after - anchor) // self._interval_us + 1) * self._interval_us
         return instant if instant <= MAX_INSTANT else None
 
+    def count_us(self, after: int, until: int) -> int:
+        """How many instants there are after `after` and up to `until`, in microseconds UTC."""
+        anchor, interval = self._anchor_us or 0, self._interval_us
+        return max(0, (until - anchor) // interval - (after - anchor) // interval)
+
     def stored(self) -> dict[str, object]:
         """What is kept of it, as JSON values: `{"interval": µs, "anchor": µs or None}`."""
         return {"interval": self._interval_us, "anchor": self._anchor_us}

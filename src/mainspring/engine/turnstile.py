@@ -1,0 +1,117 @@
+"""Whether what is due may start, when there is more to it than its instant: it expires, or is an occurrence.
+
+Looked at by whoever is about to start it, at the last moment. An occurrence that comes too late, or while another one
+of its schedule runs, is missed, waits for the other's end, or ends the other: as its schedule says. Those that wait try
+again when something here has ended, and now and then, for the other may run elsewhere.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from mainspring.engine import settle
+from mainspring.engine.pool import Slot
+from mainspring.engine.timeline import Held, Timeline
+from mainspring.store.protocol import Store
+from mainspring.store.rows import Cancel, Filter, Settlement, TaskRow
+from mainspring.tasks.state import State
+
+EXPIRED = "expired"
+OVERLAP = "overlap"
+MISFIRE = "misfire"
+_LOOK_US = 250_000  # how often one that waits for another node's looks whether it has ended
+_MANY = 200  # tasks of one schedule that are looked at
+
+
+class Turnstile:
+    """Turns away, or lets through. `put` takes what became of those turned away; `again` wakes the timer."""
+
+    def __init__(
+        self,
+        store: Store,
+        node: int,
+        timeline: Timeline,
+        put: Callable[[Settlement], None],
+        alone: Callable[[], bool],
+        again: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._timeline = timeline
+        self._put = put
+        self._alone = alone
+        self._again = again
+        self._lock = threading.Lock()
+        self._through: dict[str, Held] = {}  # the last one of each schedule that was let through
+        self._waiting: dict[int, Held] = {}
+        self.slots: Sequence[Slot] = ()
+
+    def turned_away(self, held: Held, now: int) -> bool:
+        """True: it does not start now, and whoever asked lets go of it."""
+        task = held.task
+        if task.expires_at is not None and now >= task.expires_at:
+            self._put(settle.missed(held, now, EXPIRED))
+            return True
+        if task.schedule is None:
+            return False
+        if task.attempt == 0 and now - held.run_at > held.options.grace and self._misfires(held, now):
+            self._put(settle.missed(held, now, MISFIRE))
+            return True
+        return held.options.overlap != "allow" and self._overlaps(held, task.schedule, now)
+
+    def ended(self) -> None:
+        """Something has ended here: who waits tries again."""
+        if not self._waiting:
+            return
+        with self._lock:
+            waiting = [held for held in self._waiting.values() if not held.gone]
+            self._waiting.clear()
+        if self._timeline.hasten(waiting):
+            self._again()
+
+    def _misfires(self, held: Held, now: int) -> bool:
+        """It is later than the grace: is it not to run any more?"""
+        if held.options.misfire != "latest":
+            return held.options.misfire == "skip"
+        return any(row.run_at > held.run_at and row.attempt == 0 for row in self._siblings(held, State.WAITING, now))
+
+    def _overlaps(self, held: Held, schedule: str, now: int) -> bool:
+        with self._lock:
+            here = [slot for slot in self.slots if self._is_at(slot, schedule, held)]
+            elsewhere = [] if here or self._alone() else self._elsewhere(held, now)
+            if not here and not elsewhere:
+                self._through[schedule] = held
+                return False
+            if held.options.overlap == "skip":
+                self._put(settle.missed(held, now, OVERLAP))
+                return True
+            self._waiting[held.id] = held
+            self._timeline.put_off(held, now + _LOOK_US)
+        self._again()
+        if held.options.overlap == "replace":
+            self._end(here, elsewhere)
+        return True
+
+    def _is_at(self, slot: Slot, schedule: str, held: Held) -> bool:
+        """Is it at another one of this schedule: has that started, or been let through to start?"""
+        other = slot.held
+        if other is not None and other is not held and other.task.schedule == schedule and slot.started_at:
+            return not slot.settled
+        through = self._through.get(schedule)
+        return through is not None and through is not held and slot.works_on(through)
+
+    def _elsewhere(self, held: Held, now: int) -> list[TaskRow]:
+        """Those that another node runs, or has and is to start first."""
+        running = self._siblings(held, State.RUNNING, now)
+        waiting = [row for row in self._siblings(held, State.WAITING, now) if row.run_at < held.run_at]
+        return [row for row in running + waiting if row.holder is not None and row.holder != self._node]
+
+    def _siblings(self, held: Held, state: State, now: int) -> list[TaskRow]:
+        wanted = Filter(schedule=held.task.schedule, states=(state,), due_before=now + 1, limit=_MANY)
+        return [row for row in self._store.find(wanted) if row.id != held.id]
+
+    def _end(self, here: list[Slot], elsewhere: list[TaskRow]) -> None:
+        for slot in here:
+            slot.ask(settle.CANCELLED)
+        for row in elsewhere:
+            if row.holder is not None:
+                self._store.ask(row.holder, row.id, Cancel("replaced"))
