@@ -76,11 +76,14 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 
 def test_the_test_kit():
-    assert mainspring.testing.__all__ == ["VirtualClock"]
+    assert set(mainspring.testing.__all__) == {
+        "Firing", "VirtualClock", "assert_not_scheduled", "assert_ran", "assert_scheduled", "virtual",
+    }  # fmt: skip
+    assert all(inspect.getdoc(getattr(mainspring.testing, name)) for name in mainspring.testing.__all__)
     public = {name for name in vars(mainspring.testing.VirtualClock) if not name.startswith("_")}
     assert public == {
-        "advance", "advance_to", "attach", "boottime", "detach", "monotonic", "now", "run_to_next", "set", "sleeper", "step",
-        "time",
+        "advance", "advance_to", "aio", "attach", "boottime", "detach", "monotonic", "now", "on_move", "run_to_next",
+        "set", "sleeper", "step", "time",
     }  # fmt: skip
 
 
