@@ -8,7 +8,7 @@ from mainspring.cli.terminal import width
 LOOKING = [
     ("list",), ("show", "1"), ("logs", "1"), ("status",), ("cancel", "1"), ("reschedule", "1", "+1s"), ("run-now", "1"),
     ("retry", "1"), ("pause",), ("resume", "mail"), ("schedules",), ("schedules", "show", "x"), ("listeners", "list"),
-    ("listeners", "pause", "x"),
+    ("listeners", "pause", "x"), ("next",), ("next", "x"), ("schedules", "preview", "x"),
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mainspring import lateness, shown, status
-from mainspring.cli import overview
+from mainspring.cli import overview, previewing, upcoming
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/json.md"
 
@@ -23,6 +23,8 @@ def section(heading: str) -> str:
         ("Listener", shown.ShownListener),
         ("Status", status.Status),
         ("Top", overview.Overview),
+        ("Next", upcoming.Upcoming),
+        ("Preview", previewing.Previewed),
     ],
 )
 def test_the_keys_of_a_table(heading, kind):
@@ -39,6 +41,7 @@ def test_the_keys_of_a_table(heading, kind):
         status.ScheduleLine,
         status.Lateness,
         status.NodeLateness,
+        status.ClockLine,
         status.PartLate,
         lateness.LateWindow,
         lateness.NamedLate,

@@ -1,15 +1,27 @@
-"""`every` and `listen`: add what goes on, a schedule or a listener."""
+"""`every`, `cron` and `listen`: add what goes on, a schedule or a listener."""
+
+from typing import TYPE_CHECKING
 
 import click
 
+from mainspring.cli.scheduling import daylight_options
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
 from mainspring.cli.work import Given, ProgramVerb, chosen_options, chosen_work, given_options, what
-from mainspring.shown import shown_listener, shown_schedule
+from mainspring.cli.zones import following, named, rule_words
+from mainspring.errors import InvalidValue
+from mainspring.shown import ShownSchedule, shown_listener, shown_schedule
 from mainspring.standing import find_standing
 from mainspring.when.durations import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from mainspring.standing import Schedule
+    from mainspring.when.cron import Cron
+    from mainspring.when.triggers import Trigger
+
+_NEXT = 3
 
 
 @verb(
@@ -28,20 +40,83 @@ def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: 
     """Add a schedule: a task at whole multiples of DURATION since 1970-01-01T00:00Z. --name is the schedule's."""
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
     interval = parse_duration(duration)
-    work, args, kwargs = chosen_work(session, given, words, f"{duration} ")
-    zone = session.zone(given.tz)
-    client = session.adding_client
-    now = client.clock.now()
-    options = chosen_options(given, now, zone)
-    schedule = client.add_schedule(work, duration, args=args, kwargs=kwargs, **options)
-    standing = find_standing(client, "schedule", schedule.name)
-    shown = shown_schedule(standing, client.registry)
+    schedule, shown = _add_schedule(session, given, words, duration, duration)
     if not session.answer(shown):
-        at = standing.next_run_at
-        following = "" if at is None else f", next {exact(at, zone)}, {distance(at, now)}"
-        out(f"schedule {clean(shown.name)} ({clean(what(shown))}): every {format_duration(interval)}{following}")
+        zone, now = session.zone(given.tz), session.client.clock.now()
+        at = schedule.standing.next_run_at
+        first = "" if at is None else f", next {exact(at, zone)}, {distance(at, now)}"
+        out(f"schedule {clean(shown.name)} ({clean(what(shown))}): every {format_duration(interval)}{first}")
     session.warn_if_nobody_runs()
     return 0
+
+
+@verb(
+    "cron",
+    cls=ProgramVerb,
+    examples="""
+        mainspring cron '0 3 * * *' --name nightly -- ./backup.sh
+        mainspring cron '30 9 * * mon-fri' --tz Asia/Shanghai --call shop:open_day
+        mainspring cron '*/10 * * * * *' -- ./look.sh       every ten seconds: six fields, seconds first
+        mainspring cron '0 17 lw * *' -- ./bill.sh          the last weekday of the month
+        mainspring cron @daily -- ./tidy.sh
+        mainspring schedules preview '30 2 * * *' --tz Europe/Berlin
+    """,
+)
+@click.argument("expression", metavar="EXPRESSION -- PROGRAM [ARG ...]")
+@click.argument("words", nargs=-1, metavar="")
+@daylight_options
+@given_options("key", "on_conflict", "expires", "wait")
+def cron_verb(
+    session: Session, expression: str, words: tuple[str, ...], gap: str | None, fold: str | None, **said: object
+) -> int:
+    """Add a schedule in cron's words: minute, hour, day of month, month, weekday, in quotes; or six fields, with
+    seconds first. Its times are local ones unless --tz says otherwise. Without --gap and --fold daylight saving is
+    treated as Debian's cron does: fixed times run once, wildcards follow real time.
+    """
+    given = Given(**said)  # type: ignore[arg-type]  # as the options declare
+    local, zone = session.zone(), session.zone(given.tz)
+    trigger = _cron(expression, words, named(zone), gap, fold)
+    _, shown = _add_schedule(session, given, words, trigger, f"'{trigger.expression}'")
+    if not session.answer(shown):
+        out(f"schedule {clean(shown.name)} ({clean(what(shown))}): {rule_words(trigger)}")
+        out(following(trigger, session.client.clock.now(), _NEXT, local))
+    session.warn_if_nobody_runs()
+    return 0
+
+
+def _add_schedule(
+    session: Session, given: Given, words: tuple[str, ...], trigger: "Trigger | str", hint: str
+) -> "tuple[Schedule, ShownSchedule]":
+    """Store the schedule that the options say; `hint`: what stands before the program."""
+    work, args, kwargs = chosen_work(session, given, words, f"{hint} ")
+    client = session.adding_client
+    options = chosen_options(given, client.clock.now(), session.zone(given.tz))
+    schedule = client.add_schedule(work, trigger, args=args, kwargs=kwargs, **options)
+    return schedule, shown_schedule(schedule.standing, client.registry)
+
+
+def _cron(expression: str, words: tuple[str, ...], tz: str, gap: str | None, fold: str | None) -> "Cron":
+    """The trigger; an expression that a shell took apart, and a duration, are answered with what to type."""
+    from mainspring.when.cron import Cron
+
+    try:
+        return Cron(expression, tz=tz, gap=gap, fold=fold)
+    except InvalidValue as error:
+        if words and len(expression.split()) == 1:
+            raise click.UsageError(
+                "write the expression in quotes, or the shell takes it apart: mainspring cron '0 3 * * *' -- PROGRAM"
+            ) from None
+        if _is_duration(expression):
+            raise click.UsageError(f"{error}\nThat is a duration: mainspring every {expression} -- PROGRAM") from None
+        raise
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        parse_duration(text)
+    except InvalidValue:
+        return False
+    return True
 
 
 @verb(

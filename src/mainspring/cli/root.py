@@ -22,10 +22,12 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "after": ("adding", "add a task for later"),
         "now": ("adding", "add a task that is due now"),
         "every": ("repeating", "add a schedule: a task every so often"),
+        "cron": ("repeating", "add a schedule in cron's words"),
         "listen": ("repeating", "add a listener: a program without an end"),
     },
     "Look": {
         "list": ("looking", "what waits and runs, or has finished"),
+        "next": ("upcoming", "what will run, tasks and schedules in order"),
         "show": ("looking", "everything about tasks"),
         "logs": ("logs", "what a task's program wrote; -f follows"),
         "status": ("status", "daemons, workers, counts, lateness"),
@@ -39,7 +41,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "retry": ("steering", "let tasks that did not succeed run again"),
         "pause": ("steering", "start nothing more, of a queue or at all"),
         "resume": ("steering", "end a pause"),
-        "schedules": ("schedules", "list, show, remove, pause, resume, run-now"),
+        "schedules": ("schedules", "list, show, preview, remove, pause, resume, run-now"),
         "listeners": ("listeners", "list, show, remove, pause, resume, restart"),
     },
     "More": {

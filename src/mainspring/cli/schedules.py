@@ -3,6 +3,7 @@
 import click
 
 from mainspring.cli import completing
+from mainspring.cli.previewing import preview_verb
 from mainspring.cli.session import Session
 from mainspring.cli.standings import Standings
 from mainspring.cli.terminal import clean, out, pairs, say, table
@@ -19,7 +20,7 @@ _NEXT = 5
 
 @click.group("schedules", cls=Family)
 def schedules_verb(**_: object) -> None:
-    """List, show, remove, pause, resume schedules, or run one now. Alone: list."""
+    """List, show, preview, remove, pause, resume schedules, or run one now. Alone: list."""
 
 
 def _shown(session: Session, schedule: Schedule) -> ShownSchedule:
@@ -110,5 +111,6 @@ for _verb in (
     _schedules.changing("resume", Schedule.resume, "goes on", "Go on from now."),
     _schedules.removing("Forget schedules. The tasks they created stay."),
     _run_now,
+    preview_verb,
 ):
     schedules_verb.add_command(_verb)

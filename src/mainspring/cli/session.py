@@ -134,6 +134,12 @@ class Session:
         return client
 
     # ── times ──────────────────────────────────────────────────────────────────────────────────────────────
+    def now(self) -> int:
+        """The instant (µs), also where there is no store."""
+        from mainspring.when.clock import SystemClock
+
+        return SystemClock().now()
+
     def zone(self, tz: str | None = None) -> tzinfo:
         """Where wall times are read and shown: --tz, the setting `tz`, or the zone of this machine."""
         from mainspring.when.instants import load_zone

@@ -1,6 +1,6 @@
 """What schedules and listeners have in common on the command line: found by name, changed one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import click
@@ -33,7 +33,7 @@ class Standings(Generic[H]):
 
     def one(self, session: Session, name: str) -> H:
         """The one of this name; `NotFound` says which there are."""
-        return self._named(self._read(session.client), name)
+        return named(self._kind, self._read(session.client), name)
 
     def changed(self, session: Session, names: tuple[str, ...], change: Callable[[H], None], words: str) -> int:
         """Change each; the answer is what it is now."""
@@ -75,7 +75,7 @@ class Standings(Generic[H]):
         codes: list[int] = []
         for name in names:
             try:
-                answers.append(apply(self._named(handles, name)))
+                answers.append(apply(named(self._kind, handles, name)))
             except MainspringError as error:
                 say(f"error: {error}")
                 codes.append(code_of(error))
@@ -87,10 +87,12 @@ class Standings(Generic[H]):
         session.answer(answers[0] if len(answers) == 1 else answers)
         return exit_code(codes)
 
-    def _named(self, handles: list[H], name: str) -> H:
-        for handle in handles:
-            if handle.name == name:
-                return handle
-        names = [handle.name for handle in handles]
-        there_are = f"; there are: {', '.join(names[:10])}" if names else "; there are none"
-        raise NotFound(f"there is no {self._kind} {name!r}{close_name(name, names) or there_are}")
+
+def named(kind: str, handles: Sequence[H], name: str) -> H:
+    """The one of this name; `NotFound` says which was probably meant, or which there are."""
+    for handle in handles:
+        if handle.name == name:
+            return handle
+    names = [handle.name for handle in handles]
+    there_are = f"; there are: {', '.join(names[:10])}" if names else "; there are none"
+    raise NotFound(f"there is no {kind} {name!r}{close_name(name, names) or there_are}")
