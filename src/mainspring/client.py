@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mainspring.aio import Aio
     from mainspring.batch import Batch
     from mainspring.bound import Bound
+    from mainspring.scheduling import ScheduleSaid
     from mainspring.standing import Listener, Schedule
     from mainspring.status import Status
     from mainspring.when.triggers import Trigger
@@ -83,12 +84,16 @@ class Client(Steering):
         *,
         args: Sequence[object] = (),
         kwargs: Mapping[str, object] | None = None,
-        **said: Unpack[Said],
+        **said: "Unpack[ScheduleSaid]",
     ) -> "Schedule":
-        """Store a rule that creates a task for each occurrence. Its `name` (default: the work's own) must be free."""
+        """Store a rule that creates a task for each occurrence. Its `name` (default: the work's own) must be free.
+
+        Beside the options of its tasks: `misfire`, `grace`, `catch_up`, `overlap`, `keep` (see `ScheduleSaid`);
+        `expires` is a duration after each occurrence.
+        """
         from mainspring.standing import Schedule, find_standing, put_new
 
-        standing = self.new_schedule(work, trigger, args, kwargs, options_of(said), self.clock.now())
+        standing = self.new_schedule(work, trigger, args, kwargs, said, self.clock.now())
         put_new(self, standing)
         return Schedule(self, find_standing(self, "schedule", standing.name))
 
@@ -111,16 +116,18 @@ class Client(Steering):
 
     def new_schedule(
         self, work: Work, trigger: "Trigger | Duration", args: Sequence[object], kwargs: Mapping[str, object] | None,
-        options: Options, now: int, *, app: str | None = None,
+        said: Mapping[str, object], now: int, *, app: str | None = None,
     ) -> Standing:  # fmt: skip
         """The row of a schedule, checked and not yet stored."""
         from mainspring.engine.definitions import ScheduleDefinition
+        from mainspring.scheduling import expiring, split
         from mainspring.standing import new_schedule
         from mainspring.when.triggers import encode_trigger, parse_trigger
 
-        _refuse_for_standing(options, "schedule")
-        stored = self._adder.work(work, args, kwargs, options)
-        definition = ScheduleDefinition(trigger=encode_trigger(parse_trigger(trigger)), work=stored)
+        options, rule = split(said)
+        _refuse_for_standing(options, "schedule", "key", "on_conflict")
+        stored = expiring(self._adder.work(work, args, kwargs, options), options)
+        definition = ScheduleDefinition(trigger=encode_trigger(parse_trigger(trigger)), work=stored, rule=rule)
         return new_schedule(stored.name or bare_name(stored.kind, stored.work), app, definition, now)
 
     def new_listener(
@@ -131,7 +138,7 @@ class Client(Steering):
         from mainspring.engine.definitions import ListenerDefinition
         from mainspring.standing import new_listener
 
-        _refuse_for_standing(options, "listener")
+        _refuse_for_standing(options, "listener", "key", "on_conflict", "expires")
         stored = self._adder.work(work, args, kwargs, options)
         definition = ListenerDefinition(work=stored, pause=parse_duration(pause), everywhere=everywhere)
         return new_listener(stored.name or bare_name(stored.kind, stored.work), app, definition)
@@ -242,8 +249,8 @@ class Client(Steering):
         self._waiting.finished(task, timeout)
 
 
-def _refuse_for_standing(options: Options, what: str) -> None:
-    for word in ("key", "on_conflict", "expires"):
+def _refuse_for_standing(options: Options, what: str, *words: str) -> None:
+    for word in words:
         if getattr(options, word) is not UNSET:
             raise InvalidArguments(f"{word}= is for a single task; a {what} is unique by its name=")
 

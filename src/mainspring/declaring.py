@@ -1,9 +1,9 @@
 """Declaring: the decorators that make functions tasks, schedules and listeners. They write nothing; `start()` does."""
 
 from collections.abc import Callable, Coroutine
-from typing import ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
-from mainspring.adding import Adder, Duration, Moment, Options, Said, options_of
+from mainspring.adding import Adder, Duration, Moment, Options
 from mainspring.client import Client
 from mainspring.functions import AsyncTaskFunction, TaskFunction
 from mainspring.store.protocol import Store
@@ -13,6 +13,12 @@ from mainspring.tasks.registry import Registry
 from mainspring.tasks.retry import Retry
 from mainspring.when.clock import Clock
 from mainspring.when.durations import parse_duration
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from mainspring.scheduling import ScheduleSaid
+    from mainspring.when.triggers import Trigger
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,21 +98,43 @@ class Declaring(Client):
         return declare if function is None else declare(function)
 
     def every(
-        self, interval: Duration, *, anchor: Moment | None = None, **said: Unpack[Said]
+        self, interval: Duration, *, anchor: Moment | None = None, **said: "Unpack[ScheduleSaid]"
     ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
         """Run the function at whole multiples of `interval` since 1970-01-01T00:00Z or `anchor`, on the tasks' workers.
 
-        `name` names the schedule (default: the function's name); the other options are its tasks'. Written by
-        `start()`.
+        See `schedule` for the other arguments.
         """
         from mainspring.when.every import Every
 
-        trigger = Every(interval, anchor=anchor)
-        options = options_of(said)
+        return self.schedule(Every(interval, anchor=anchor), **said)
+
+    def cron(
+        self,
+        expression: str,
+        *,
+        tz: "tzinfo | str" = "UTC",
+        dst: str = "cron",
+        gap: str | None = None,
+        fold: str | None = None,
+        **said: "Unpack[ScheduleSaid]",
+    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
+        """Run the function when `Cron(expression, ...)` says, on the tasks' workers. See `schedule` for the others."""
+        from mainspring.when.cron import Cron
+
+        return self.schedule(Cron(expression, tz=tz, dst=dst, gap=gap, fold=fold), **said)
+
+    def schedule(
+        self, trigger: "Trigger | Duration", **said: "Unpack[ScheduleSaid]"
+    ) -> Callable[[Callable[P, R]], TaskFunction[P, R]]:
+        """Run the function whenever the trigger says, on the tasks' workers.
+
+        `name` names the schedule (default: the function's name); `misfire`, `grace`, `catch_up`, `overlap` and `keep`
+        are its rule (`ScheduleSaid`); the other options are its tasks'. Written by `start()`.
+        """
 
         def declare(function: Callable[P, R]) -> TaskFunction[P, R]:
             task = self._as_task(function)
-            self._declare(lambda now: self.new_schedule(function, trigger, (), None, options, now, app=self.name))
+            self._declare(lambda now: self.new_schedule(function, trigger, (), None, said, now, app=self.name))
             return task
 
         return declare

@@ -7,6 +7,7 @@ of them are as many instants in memory.
 
 import heapq
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -39,6 +40,8 @@ class Planner:
         self._at: dict[str, int] = {}  # when each is to be looked at
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
         self._stuck: set[str] = set()
+        # told of each schedule that bounds its history, when it made tasks: how many finished ones it keeps, and now
+        self.made: Callable[[str, int, int], None] = lambda *_: None
 
     def hear(self, news: list[str]) -> None:
         """Look when a schedule changed, or a queue goes on."""
@@ -119,6 +122,8 @@ class Planner:
         if not self._store.advance(msgspec.structs.replace(standing, next_run_at=made.following), tasks, now):
             self._changed.add(standing.name)  # another daemon was first: look again at what it left
             return now + LEAD_US
+        if definition.rule.keep is not None:
+            self.made(standing.name, definition.rule.keep, now)
         return made.following
 
     def _is_stuck(self, name: str, before: int) -> bool:
