@@ -27,6 +27,10 @@ test: $(READY) ## all tests, with coverage (fails under the floor in pyproject.t
 chaos: $(READY) ## kill -9 at 200 random moments under load, and compare the books; CHAOS_KILLS, CHAOS_SEED for others
 	@CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/process/test_kill_9.py
 
+.PHONY: sweep
+sweep: $(READY) ## cron expressions against a slow reference, in all zones, 2020-2037; takes minutes, tells how far it is
+	@$(BIN)/python -m pytest -q -s -p no:cacheprovider -m sweep tests/when/test_cron_sweep.py
+
 .PHONY: check
 check: lint types ## lint, types, import rules, sizes, and every example in the docs
 	@$(BIN)/python -m pytest -q tests/tidy tests/public tests/docs
