@@ -29,6 +29,16 @@ class NodeLateness(msgspec.Struct, frozen=True):
     start: PartLate
 
 
+class ClockLine(msgspec.Struct, frozen=True):
+    """The last time that a daemon noticed that its clock was set, or that its machine slept. `at`: by the clock as it
+    was set. `set_by`: seconds, negative for back. `slept`: seconds. One of the two may be 0.
+    """
+
+    at: str
+    set_by: float
+    slept: float
+
+
 class NodeStatus(msgspec.Struct, frozen=True):
     """A daemon that takes part."""
 
@@ -40,6 +50,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     busy: int
     started_at: str
     lateness: NodeLateness
+    clock: ClockLine | None = None
 
 
 class Workers(msgspec.Struct, frozen=True):
@@ -116,6 +127,7 @@ def read_nodes(nodes: list[NodeRow]) -> list[NodeStatus]:
         NodeStatus(
             *(node.id, node.host, node.pid, node.version, node.workers, node.busy, isoformat(node.started_at)),
             _parts([None if value is None else value / 1000 for value in node.lateness]),
+            None if (moved := node.moved) is None else ClockLine(isoformat(moved[0]), moved[1] / 1e6, moved[2] / 1e6),
         )
         for node in nodes
     ]

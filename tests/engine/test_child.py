@@ -16,7 +16,7 @@ from mainspring.engine.child_messages import (
     Stop,
     encode_feed,
 )
-from mainspring.store.journal import Journal
+from mainspring.store.journal import HEAD, SIZE, Journal
 from mainspring.tasks.options import RetryRule
 from mainspring.tasks.retry import wants
 
@@ -299,7 +299,7 @@ def test_a_large_result(driver):
 
 # ── the journal ────────────────────────────────────────────────────────────────────────────────────────────────
 def test_parts_of_a_journal_do_not_meet():
-    journal = Journal(bytearray(64 + 65_536 * 32))
+    journal = Journal(bytearray(SIZE))
     parts = [journal.part(index, 3) for index in range(3)]
     assert [part.last() for part in parts] == [None, None, None]
     for turn in range(25_000):  # more than a part holds
@@ -315,15 +315,15 @@ def test_parts_of_a_journal_do_not_meet():
 
 
 def test_a_torn_entry_is_not_the_last_start():
-    buffer = bytearray(64 + 65_536 * 32)
+    buffer = bytearray(SIZE)
     part = Journal(buffer).part(0, 2)
     part.note(1, 2, 3)
-    buffer[64] ^= 0xFF
+    buffer[HEAD] ^= 0xFF
     assert part.last() is None
 
 
 def test_a_successor_writes_on_behind_what_its_predecessor_has_written():
-    journal = Journal(bytearray(64 + 65_536 * 32))
+    journal = Journal(bytearray(SIZE))
     first = journal.part(1, 2)
     for number in range(10):
         first.note(number, 1, number)

@@ -51,11 +51,11 @@ class Settime:
 def test_a_clock_that_was_set_while_nobody_slept_ends_the_next_sleep(sleeper):
     """The kernel arms the timer then, and says ECANCELED all the same."""
     sleeper._settime = settime = Settime(errno.ECANCELED)
-    sleeper.sleep(2**60)  # returns: the caller looks again
+    sleeper.sleep(2**60)  # a sleeping body; returns: the caller looks again
     assert len(settime.armed) == 1
     settime.error = 0
     sleeper.wake()
-    sleeper.sleep(2**60)
+    sleeper.sleep(2**60)  # a sleeping body
     assert len(settime.armed) == 1, "it is armed already"
 
 
@@ -63,7 +63,7 @@ def test_a_clock_that_was_set_while_nobody_slept_ends_the_next_sleep(sleeper):
 def test_any_other_error_of_the_timer_is_one(sleeper):
     sleeper._settime = Settime(errno.EINVAL)
     with pytest.raises(OSError, match="timerfd_settime"):
-        sleeper.sleep(2**60)
+        sleeper.sleep(2**60)  # a sleeping body
 
 
 @linux
@@ -71,7 +71,7 @@ def test_who_waits_for_no_instant_is_told_of_a_set_clock_too(sleeper):
     """A timer that is not armed is not cancelled either: it is armed for a far instant."""
     sleeper._settime = settime = Settime()
     sleeper.wake()
-    sleeper.sleep(None)
+    sleeper.sleep(None)  # a sleeping body
     assert settime.armed == [(_FAR_S, 0)]
     assert _FAR_S > 2**31 - 2
 
@@ -79,13 +79,13 @@ def test_who_waits_for_no_instant_is_told_of_a_set_clock_too(sleeper):
 @linux
 def test_the_kernel_takes_the_far_instant(sleeper):
     sleeper.wake()
-    sleeper.sleep(None)
-    sleeper.sleep(0)  # past: it is armed anew, and due
+    sleeper.sleep(None)  # a sleeping body
+    sleeper.sleep(0)  # a sleeping body; past: it is armed anew, and due
 
 
 @pytest.mark.parametrize("kind", [SelectSleeper, pytest.param(TimerSleeper, marks=linux)])
 def test_a_past_instant_is_no_sleep(kind):
     one = kind()
     for until in (0, 1, time.time_ns() // 1000 - 1):
-        one.sleep(until)
+        one.sleep(until)  # a sleeping body
     one.close()

@@ -6,6 +6,7 @@ from mainspring.cli.session import Session
 from mainspring.cli.terminal import coloured, out, pairs, say, table
 from mainspring.cli.times import distance, exact, span
 from mainspring.cli.verb import verb
+from mainspring.engine.clockwatch import said
 from mainspring.lateness import BY, WINDOWS, Late, NamedLate, read_lateness
 from mainspring.status import Lateness, Status
 from mainspring.when.instants import parse_instant
@@ -71,6 +72,7 @@ def _show(session: Session, status: Status, now: int) -> None:
         )  # fmt: skip
     else:
         out(coloured(f"no daemon runs this store; start one: {session.start_command}", "yellow"))
+    _show_clocks(status, now)
     _show_parts(status)
     if any(one.count for one in status.lateness):
         out()
@@ -89,6 +91,14 @@ def _show(session: Session, status: Status, now: int) -> None:
             when = "paused" if one.paused else "" if at is None else distance(at, now)
             rows.append((one.name, when, "" if at is None or one.paused else exact(at, zone)))
         table(("SCHEDULE", "NEXT", "AT"), rows, grow=0)
+
+
+def _show_clocks(status: Status, now: int) -> None:
+    """Which daemons' clocks were set, or machines slept, and when."""
+    for node in status.nodes:
+        if node.clock is not None:
+            moved = (round(node.clock.set_by * 1e6), round(node.clock.slept * 1e6))
+            out(coloured(f"daemon {node.id}: {said(*moved)}, {_moment(node.clock.at, now)}", "yellow"))
 
 
 def _show_parts(status: Status) -> None:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from mainspring.engine import settle
+from mainspring.engine.clockwatch import Moved
 from mainspring.engine.pool import Pool
 from mainspring.engine.program_attempts import allowed
 from mainspring.engine.recorder import Recorder
@@ -90,6 +91,17 @@ class Claimer:
                 at = now if run_at <= self._until else run_at - LEAD_US
                 if self._look_at is None or at < self._look_at:
                     self._look_at = at
+
+    def clock_moved(self, moved: Moved) -> None:
+        """Look at everything by the new clock. What is reserved and far off now goes back: it would take up room."""
+        now = moved.at
+        self._look_at = now
+        self._safety_at = now + self._safety
+        self._calm_until = 0
+        self._hold_off = {task: until + moved.by for task, until in self._hold_off.items()}
+        for held in tuple(self._timeline.held.values()):
+            if held.run_at > now + HORIZON_US and self._timeline.withdraw(held.id) is held:
+                self._recorder.put(settle.returned(held))
 
     def room_again(self) -> None:
         """The pool has room: look at once. Called on a worker's thread; the step takes the flag."""

@@ -1,9 +1,25 @@
-"""Reads the store's news and hands them to whoever they are for."""
+"""Reads the store's news and hands them to whoever they are for; and names all steps that are taken at the desk."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from mainspring.engine.clockwatch import ClockWatch, Moved
+from mainspring.engine.pruner import Pruner
+from mainspring.engine.service import Loop, Step
 
 if TYPE_CHECKING:
     from mainspring.engine.engine import Engine
+
+
+def steps(engine: "Engine", loops: Sequence[Loop]) -> list[Step]:
+    """What is done in each turn of the desk, in this order; `loops`: the desk's own, and the others."""
+    desk, pruner = Desk(engine), Pruner(engine.store, engine.plan.retention)
+    keeps = (desk, engine.claimer, engine.peers, engine.watchdog, pruner)  # instants, or elapsed time
+    clocks = ClockWatch(engine.clock, keeps, engine.seat.journal, [loop.wake for loop in loops])
+    return [
+        clocks, desk, engine.peers, engine.responder, engine.claimer, engine.planner, engine.supervisor,
+        engine.watchdog, pruner,
+    ]  # fmt: skip
 
 
 class Desk:
@@ -19,6 +35,11 @@ class Desk:
         self._engine = engine
         self._owed = False
         self._pay_at = 0
+
+    def clock_moved(self, moved: Moved) -> None:
+        """What was to be told at an instant of the old clock is told now; and schedules are planned anew."""
+        self._pay_at = moved.at
+        self._engine.planner.hear(["*"])
 
     def step(self, now: int) -> int | None:
         """Drain, then look."""

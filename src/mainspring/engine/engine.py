@@ -18,14 +18,13 @@ from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
 from mainspring.engine.child_messages import Setup
 from mainspring.engine.claimer import SAFETY_US, Claimer
-from mainspring.engine.desk import Desk
+from mainspring.engine.desk import steps as desk_steps
 from mainspring.engine.events import Events
 from mainspring.engine.parts import Parts
 from mainspring.engine.peers import Peers
 from mainspring.engine.planner import Planner
 from mainspring.engine.pool import InlinePool, Pool, ThreadPool
 from mainspring.engine.program_attempts import ProgramAttempts
-from mainspring.engine.pruner import Pruner
 from mainspring.engine.recorder import Recorder
 from mainspring.engine.responder import Responder
 from mainspring.engine.service import ManualDriver, ManualLoop, Step, ThreadLoop
@@ -275,10 +274,7 @@ class Engine:
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     def start(self) -> None:
         """Take part."""
-        desk: list[Step] = [
-            Desk(self), self.peers, self.responder, self.claimer, self.planner, self.supervisor, self.watchdog,
-            Pruner(self.store, self.plan.retention), *self._caretakers,
-        ]  # fmt: skip
+        desk = desk_steps(self, (self._desk_loop, self._timer_loop, self._recorder_loop)) + self._caretakers
         fire: list[Step] = [self.timer]
         if isinstance(self.pool, InlinePool):
             fire.append(self.pool)

@@ -7,6 +7,7 @@ waits for the end of the other process itself; elsewhere it looks once a second,
 import logging
 import os
 
+from mainspring.engine.clockwatch import Moved
 from mainspring.engine.events import Event, Events
 from mainspring.engine.service import Loop
 from mainspring.store.protocol import Store
@@ -35,6 +36,10 @@ class Peers:
         """Look when a node joined or left."""
         if any(word in {"nodes", "*"} for word in news):
             self._changed = True
+
+    def clock_moved(self, _moved: Moved) -> None:
+        """The next look was to be at an instant of the old clock: look now. Who lives, no clock decides."""
+        self._changed = True
 
     def step(self, now: int) -> int | None:
         """Settle the dead, watch the living."""

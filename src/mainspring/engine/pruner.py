@@ -1,5 +1,6 @@
 """Forgets finished tasks when their retention is over, a little at a time, so that nobody waits for it."""
 
+from mainspring.engine.clockwatch import Moved
 from mainspring.store.protocol import Store
 
 _BATCH = 1_000
@@ -17,6 +18,10 @@ class Pruner:
         # ten times within the retention, but neither more than once a minute nor less than once an hour
         self._every = min(max(retention_us // 10, _OFTEN_US), _SELDOM_US)
         self._at = 0
+
+    def clock_moved(self, moved: Moved) -> None:
+        """By a clock that is wrong for a moment everything may be too old: give whoever set it time to set it right."""
+        self._at = moved.at + self._every
 
     def step(self, now: int) -> int | None:
         """Forget one batch; soon again while there are more."""

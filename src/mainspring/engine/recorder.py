@@ -104,7 +104,9 @@ class Recorder:
     def step(self, now: int) -> int | None:
         """Write what there is; the instant to look at what runs, None when nothing does."""
         pending = self._pending
-        if self.gathers and now < self._gather_until and len(pending) < BATCH:
+        # longer than the longest it gathers: the clock was set back meanwhile
+        gathers_on = now < self._gather_until <= now + FLOOD_US
+        if self.gathers and gathers_on and len(pending) < BATCH:
             self._gathering = True  # nobody rings meanwhile
             return self._gather_until
         if self.gathers and pending and (start := self._gives_way(now)) is not None:
@@ -137,7 +139,7 @@ class Recorder:
 
     def _gives_way(self, now: int) -> int | None:
         """When to look again, if something is about to start."""
-        if len(self._pending) >= _MANY or (self._waits_since and now - self._waits_since > _PATIENCE_US):
+        if len(self._pending) >= _MANY or (self._waits_since and abs(now - self._waits_since) > _PATIENCE_US):
             return None
         start = self.near(now, NEAR_US)
         if start is None:
@@ -157,7 +159,7 @@ class Recorder:
 
     def _mark(self, now: int) -> None:
         """Record as running what runs for 50 ms, and what programs wrote since the last look."""
-        look_at_output = now >= self._output_at
+        look_at_output = not 0 < self._output_at - now <= OUTPUT_US  # further off: the clock was set back
         if look_at_output:
             self._output_at = now + OUTPUT_US
         for slot in self.slots:
@@ -165,7 +167,7 @@ class Recorder:
             if held is None or not started_at or slot.settled:
                 continue
             output = slot.output() if look_at_output and slot.output is not None else None
-            news = output is not None or (not slot.marked and now - started_at >= MARK_US)
+            news = output is not None or (not slot.marked and abs(now - started_at) >= MARK_US)
             if news and slot.held is held and slot.started_at == started_at:  # the worker did not go on meanwhile
                 self._pending.append(settle.started(held, attempt, started_at, output))
                 slot.marked = True

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 
 from mainspring.engine import settle
+from mainspring.engine.clockwatch import Moved
 from mainspring.engine.pool import Slot
 from mainspring.engine.service import Loop
 from mainspring.engine.timeline import Held
@@ -48,6 +49,19 @@ class Watchdog:
         if first:
             self._loop.wake()
 
+    def clock_moved(self, moved: Moved) -> None:
+        """What runs in other processes noted its start by the old clock: reckon now when its time is over."""
+        monotonic, old_now = self._clock.monotonic(), moved.at - moved.by
+        with self._lock:
+            for index, (at, count, slot, held, timeout) in enumerate(self._heap):
+                began = slot.started_at if timeout and slot.held is held else 0
+                if began:
+                    ran = old_now - began
+                    if not 0 <= ran <= monotonic - (at - timeout):  # in this very moment, by the new clock
+                        ran = 0
+                    self._heap[index] = (monotonic + timeout - ran, count, slot, held, 0)
+            heapq.heapify(self._heap)
+
     def step(self, now: int) -> int | None:
         """Act on what is over; the instant (wall clock) of the next deadline."""
         monotonic = self._clock.monotonic()
@@ -62,7 +76,7 @@ class Watchdog:
             if slot.held is not held:
                 continue
             began = slot.started_at
-            left = min(timeout, timeout - (now - began if began else 0))  # no longer, should the clock be set back
+            left = min(timeout, timeout - (now - began if began else 0))
             if left > 0:
                 self._add(monotonic + left, slot, held, 0 if began else timeout)
             else:

@@ -19,19 +19,21 @@ from collections.abc import Iterator, Sequence
 
 _HEAD = struct.Struct("<8sqq")  # magic, workers, busy
 _ENTRY = struct.Struct("<qqqq")  # task, token, started_at, check: a torn entry is recognised and passed over
-_MAGIC = b"mspring1"
+_MAGIC = b"mspring2"
 _BUSY = struct.Struct("<q")
 _BUSY_AT = 16
 PARTS = ("timer", "worker", "start")  # of lateness; each has p50, p99 and maximum in µs
 _LATENESS = struct.Struct(f"<{3 * len(PARTS)}I")
 _LATENESS_AT = 24
 _LONGEST = 2**32 - 2  # µs, more than an hour; 0 stands for "not known", so what is known is kept one larger
-_FIRST = 64
+_MOVED = struct.Struct("<qqq")
+_MOVED_AT = 64
+HEAD = 96  # bytes, in which all figures are found
 COUNT = 65_536
 _LOOKS = 100  # at an entry that is being written just now; each takes as long as the writing does
 
 LIMIT = COUNT // 2
-SIZE = _FIRST + COUNT * _ENTRY.size
+SIZE = HEAD + COUNT * _ENTRY.size
 
 Buffer = bytearray | mmap.mmap | memoryview
 
@@ -51,9 +53,10 @@ class Journal:
             index, parts = part
             assert 0 <= index < parts <= COUNT // 2
             first, end = index * COUNT // parts + 1, (index + 1) * COUNT // parts
-        self._from = _FIRST + first * _ENTRY.size
+        self._from = HEAD + first * _ENTRY.size
         self._count = end - first
         if bytes(self._view[:8]) != _MAGIC:
+            self._view[:HEAD] = bytes(HEAD)
             _HEAD.pack_into(self._view, 0, _MAGIC, 0, 0)
 
     def part(self, index: int, parts: int) -> "Journal":
@@ -91,7 +94,7 @@ class Journal:
 
     def started(self) -> Iterator[tuple[int, int, int]]:
         """Every whole entry of the ring as (task, token, started_at), in no particular order."""
-        for task, token, started_at, check in _ENTRY.iter_unpack(self._view[_FIRST:]):
+        for task, token, started_at, check in _ENTRY.iter_unpack(self._view[HEAD:]):
             if token and check == task ^ token ^ started_at:
                 yield task, token, started_at
 
@@ -113,6 +116,18 @@ class Journal:
     def lateness(self, figures: Sequence[int | None]) -> None:
         told = [0 if value is None else min(value, _LONGEST) + 1 for value in figures]
         _LATENESS.pack_into(self._view, _LATENESS_AT, *told)
+
+    @property
+    def moved(self) -> tuple[int, int, int] | None:
+        """The last time that the clock was set or the machine slept, as the owner noticed it: the instant, by how far
+        it was set, how long it slept (µs); None: never.
+        """
+        at, by, slept = _MOVED.unpack_from(self._view, _MOVED_AT)
+        return (at, by, slept) if at else None
+
+    @moved.setter
+    def moved(self, moved: tuple[int, int, int]) -> None:
+        _MOVED.pack_into(self._view, _MOVED_AT, *moved)
 
     def close(self) -> None:
         """Let go of the buffer, so that a mapping under it can be closed."""

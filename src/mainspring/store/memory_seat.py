@@ -36,8 +36,9 @@ class MemorySeat:
         told = Journal(self._buffer)
         fields = msgspec.structs.asdict(self._new)
         return NodeRow(
-            id=self.node, alive=self.alive, busy=told.busy, lateness=told.lateness, unknown=self.unknown, **fields
-        )
+            id=self.node, alive=self.alive, busy=told.busy, lateness=told.lateness, moved=told.moved,
+            unknown=self.unknown, **fields,
+        )  # fmt: skip
 
     def starts(self) -> dict[tuple[int, int], int]:
         """The newest start that the journal shows, by task and token."""

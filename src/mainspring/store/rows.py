@@ -281,6 +281,7 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool
     busy: int
     lateness: list[int | None]  # `Journal.lateness`: where it came from on this node
+    moved: tuple[int, int, int] | None  # `Journal.moved`: when its clock was set last, or its machine slept
     unknown: list[int]  # the lanes it cannot run: functions it does not know, programs it may not start
 
 

@@ -256,6 +256,7 @@ class SqliteStore:
                 alive=sqlite_nodes.is_alive(self._folder, id_),
                 busy=head.busy,
                 lateness=head.lateness,
+                moved=head.moved,
                 unknown=unknown,
             )
             for id_, host, pid, version, workers, started_at, app, unknown in _nodes.decode(

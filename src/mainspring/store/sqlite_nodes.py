@@ -13,8 +13,6 @@ from contextlib import contextmanager, suppress
 from mainspring.store import journal
 from mainspring.store.journal import Buffer, Journal
 
-_HEAD = 64  # bytes of a journal in which its figures are found
-
 if sys.platform == "win32":  # untested: one byte of the file stands for the lock; a look takes it for an instant
     import msvcrt
 
@@ -131,12 +129,12 @@ def starts(folder: str, node: int) -> dict[tuple[int, int], int]:
 
 
 def head(folder: str, node: int) -> Journal:
-    """The head of a node's journal: how many workers are busy, and where its lateness comes from."""
+    """The head of a node's journal: how many workers are busy, where its lateness comes from, and its clock."""
     try:
         with open(_path(folder, node, "journal"), "rb") as file:
-            return Journal(bytearray(file.read(_HEAD).ljust(_HEAD, b"\0")))
+            return Journal(bytearray(file.read(journal.HEAD).ljust(journal.HEAD, b"\0")))
     except FileNotFoundError:
-        return Journal(bytearray(_HEAD))
+        return Journal(bytearray(journal.HEAD))
 
 
 def forget(folder: str, node: int) -> None:
