@@ -133,6 +133,17 @@ def test_of_a_schedule_the_next_occurrence_counts_or_those_that_are_asked_about(
     assert len(daemon.find(state="waiting")) == 1
 
 
+def test_a_schedule_of_a_zone_is_asked_for_in_that_zone(daemon):
+    @daemon.cron("30 2 * * *", tz="Europe/Berlin")
+    @daemon.task(name="shop:nightly")
+    def nightly(): ...
+
+    assert_scheduled(daemon, nightly, at="2030-03-30T02:30:00+01:00")
+    assert_scheduled(daemon, nightly, at="2030-04-01T02:30:00+02:00")
+    assert_scheduled(daemon, nightly, at="2030-03-31T03:00:00+02:00")  # where 02:30 does not exist
+    assert_not_scheduled(daemon, nightly, at="2030-03-31T02:30:00+02:00")
+
+
 def test_a_paused_schedule_is_not_scheduled_until_it_goes_on(daemon, report):
     (schedule,) = daemon.schedules()
     schedule.pause()
