@@ -72,6 +72,7 @@ def test_tests_do_not_sleep():
         ("mainspring", "from mainspring.testing import VirtualClock"),
         ("mainspring.engine.timer", "import apsw"),
         ("mainspring.settings", "import click"),
+        ("mainspring.when.cron", "from dateutil.rrule import rrule"),
     ],
 )
 def test_a_wrong_import_is_found(module, text):
@@ -86,6 +87,7 @@ def test_a_wrong_import_is_found(module, text):
         ("mainspring.store.sqlite", "import apsw\nfrom mainspring.store import rows\nfrom . import journal"),
         ("mainspring.cli.run", "import click\nfrom mainspring import Daemon\nfrom mainspring.testing import x"),
         ("mainspring", "from mainspring.client import Daemon"),
+        ("mainspring.when.rrule", "from dateutil.rrule import rrulestr"),
     ],
 )
 def test_a_right_import_is_not(module, text):

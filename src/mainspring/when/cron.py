@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Final
 
 from mainspring.errors import InvalidValue
+from mainspring.when.combining import Combining
 from mainspring.when.cron_fields import Fields, parse_cron
 from mainspring.when.dst import (
     BLOCK_BITS,
@@ -30,7 +31,7 @@ _HORIZON = 400 * 366 * DAY
 _SINCE = 978_307_200  # 2001-01-01T00:00Z
 
 
-class Cron:
+class Cron(Combining):
     """The instants at which the clocks of a zone show what a cron expression says.
 
     `expression`: five fields (minute, hour, day of month, month, weekday) or six, with seconds first; or `@daily` and

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from mainspring.errors import InvalidValue
+from mainspring.when.combining import Combining
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.instants import MAX_INSTANT, from_datetime, isoformat, parse_instant, to_datetime
 from mainspring.when.shown import shown
@@ -12,7 +13,7 @@ from mainspring.when.shown import shown
 MIN_INTERVAL = 1_000  # 1 ms, in µs: more often than that is a listener's work
 
 
-class Every:
+class Every(Combining):
     """The whole multiples of `interval` since 1970-01-01T00:00Z or, when given, since `anchor`.
 
     `interval`: seconds, a timedelta, or text such as `5s`; at least 1 ms. `anchor`: an instant that the grid goes

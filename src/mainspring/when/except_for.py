@@ -1,0 +1,141 @@
+"""`Except`: a trigger without the instants of another, or without those on certain days."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, tzinfo
+from typing import Final
+
+from mainspring.when.combining import Value, check_size, in_brackets, kept, never, taken
+from mainspring.when.days import LAST_DAY, Days, resolved
+from mainspring.when.dst import zone_name
+from mainspring.when.instants import MAX_INSTANT, MIN_INSTANT, load_zone, local_choices, to_datetime
+from mainspring.when.local_times import PROBE_US
+from mainspring.when.shown import shown
+from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
+
+# A search ends after so many stretches of days that are left out: a hundred years, should each be one day.
+_STRETCHES = 36_525
+_IN_A_ROW = 100_000  # ... or after so many instants in a row that another trigger takes away
+
+
+class Except(Value):
+    """What `a - b` and `a & days` make. `without`: a trigger, whose instants are left out, or days.
+
+    Refused when nothing is left. When so much in a row is left out that the next instant is more than a hundred years
+    (days) or 100,000 occurrences (a trigger) away, there is none.
+    """
+
+    __slots__ = ("_of", "_without", "_zone")
+
+    _of: Trigger
+    _without: Trigger | Days
+    _zone: tzinfo | None  # of the days
+
+    KIND: Final = "except"
+    infix: Final = True
+
+    def __init__(self, of: Trigger, without: Trigger | Days) -> None:
+        taken(of)
+        zone: tzinfo | None = None
+        if isinstance(without, Days):
+            name: object = getattr(of, "tz", None)
+            without = resolved(without, of, name if isinstance(name, str) else _own_zone(of))
+            assert without.tz is not None
+            zone = load_zone(without.tz)
+        else:
+            taken(without)
+        self._set(_of=of, _without=without, _zone=zone)
+        check_size(self)
+        probe = PROBE_US if of.next_us(PROBE_US) is not None else MIN_INSTANT
+        if self.next_us(probe) is None:
+            never(shown(self), "all that it has is left out; leave out less")
+
+    @property
+    def parts(self) -> tuple[Trigger, ...]:
+        """The triggers that it is made of."""
+        return (self._of,) if isinstance(self._without, Days) else (self._of, self._without)
+
+    @property
+    def tz(self) -> str | None:
+        """The zone of what is left of."""
+        zone: object = getattr(self._of, "tz", None)
+        return zone if isinstance(zone, str) else None
+
+    @property
+    def begins(self) -> bool:
+        """Whether there is a first instant."""
+        return bool(getattr(self._of, "begins", False))
+
+    def next_us(self, after: int) -> int | None:
+        """`next` in microseconds UTC."""
+        if isinstance(self._without, Days):
+            return self._next_by_day(after, self._without)
+        for _ in range(_IN_A_ROW):
+            at = self._of.next_us(after)
+            if at is None or self._without.next_us(at - 1) != at:
+                return at
+            after = at
+        return None
+
+    def _next_by_day(self, after: int, days: Days) -> int | None:
+        assert self._zone is not None
+        for _ in range(_STRETCHES):
+            at = self._of.next_us(after)
+            if at is None:
+                return None
+            day = to_datetime(at, self._zone).date()
+            if day > LAST_DAY:
+                return None
+            free = days.following(day, inside=False)
+            if free == day:
+                return at
+            if free is None:
+                return None
+            # Where the day's first hour is skipped this is somewhat before the day: `at` keeps the search going on.
+            after = max(at, _begins(free, self._zone) - 1)
+        return None
+
+    def stored(self) -> dict[str, object]:
+        """What is kept of it, as JSON values."""
+        days = isinstance(self._without, Days)
+        return {
+            "of": encode_trigger(self._of),
+            "days": self._without.stored() if isinstance(self._without, Days) else None,
+            "without": None if days else encode_trigger(self._without),  # type: ignore[arg-type]  # it is a trigger
+        }
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, object]) -> "Except":
+        """The trigger of which `stored` was kept."""
+        of = decode_trigger(kept(stored, "of", dict))
+        if stored.get("days") is not None:
+            return cls(of, Days.from_stored(kept(stored, "days", dict)))
+        return cls(of, decode_trigger(kept(stored, "without", dict)))
+
+    def _key(self) -> tuple[object, ...]:
+        return self._of, self._without
+
+    def __repr__(self) -> str:
+        if isinstance(self._without, Days) and self._without.inverted:
+            return f"{in_brackets(self._of)} & {~self._without!r}"
+        return f"{in_brackets(self._of)} - {in_brackets(self._without)}"
+
+    def __str__(self) -> str:
+        if not isinstance(self._without, Days):
+            return f"{self._of}, except: {self._without}"
+        if self._without.inverted:
+            return f"{self._of}, only on {~self._without} ({self._without.tz})"
+        return f"{self._of}, not on {self._without} ({self._without.tz})"
+
+
+def _begins(day: date, zone: tzinfo) -> int:
+    """An instant no later than the first one of a local day, and no earlier by more than a change of the clocks."""
+    if day >= LAST_DAY:
+        return MAX_INSTANT
+    return local_choices(datetime(day.year, day.month, day.day, tzinfo=zone))[0]
+
+
+def _own_zone(trigger: Trigger) -> str | None:
+    """The zone in which a trigger answers, where it has a name that others find; UTC says nothing about a trigger."""
+    following = trigger.next(to_datetime(PROBE_US))
+    name = None if following is None or following.tzinfo is None else zone_name(following.tzinfo)
+    return None if name == "UTC" else name
