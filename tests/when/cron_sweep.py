@@ -9,10 +9,12 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from cron_reference import SETTINGS, Walk, day_fits, rule, time_fits
+
 from mainspring.when.cron import Cron
 
 BEGIN = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 END = int(datetime(2038, 1, 1, tzinfo=UTC).timestamp())
+NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 HOUR, DAY = 3600, 86_400
 EXPRESSIONS = (
     "* * * * *",
@@ -52,19 +54,18 @@ def windows(found: list[int], begin: int, end: int) -> list[tuple[int, int]]:
 @lru_cache(maxsize=len(EXPRESSIONS))
 def quick(expression: str):
     """`fits`, remembered by date and by time of day."""
-    day = cache(lambda date: day_fits(expression, datetime(date.year, date.month, date.day)))
-    time = cache(lambda time: time_fits(expression, datetime.combine(datetime(2020, 1, 1), time)))
+    day = cache(lambda date: day_fits(expression, datetime.combine(date, NEW_YEAR.time())))
+    time = cache(lambda time: time_fits(expression, datetime.combine(NEW_YEAR, time)))
     return lambda local: time(local.time()) and day(local.date())
 
 
 @lru_cache(maxsize=len(EXPRESSIONS))
 def local_minutes(expression: str, begin: int, end: int) -> array:
     """The local times that fit, as seconds since 1970 as if in UTC, for where nothing happens to the clocks."""
-    midnight = datetime(2020, 1, 1)
-    minutes = [at for at in range(0, DAY, 60) if time_fits(expression, midnight + timedelta(seconds=at))]
+    minutes = [at for at in range(0, DAY, 60) if time_fits(expression, NEW_YEAR + timedelta(seconds=at))]
     found = array("q")
     for day in range(begin // DAY * DAY - 2 * DAY, end + 2 * DAY, DAY):
-        if day_fits(expression, datetime(1970, 1, 1) + timedelta(seconds=day)):
+        if day_fits(expression, NEW_YEAR + timedelta(seconds=day - BEGIN)):
             found.extend(day + at for at in minutes)
     return found
 

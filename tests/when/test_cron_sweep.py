@@ -9,9 +9,9 @@ from multiprocessing import get_context
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-
 from cron_reference import SETTINGS, Walk, rule
 from cron_sweep import differences, offset, quick, representatives, transitions
+
 from mainspring.when.cron import Cron
 
 HOUR, DAY = 3600, 86_400
@@ -55,8 +55,8 @@ def test_odd_transitions(name, day):
 
 def test_a_sample_of_all_zones():
     """Others at each run; a failure prints the seed, and CRON_SEED runs it again."""
-    seed = int(os.environ.get("CRON_SEED", 0)) or random.randrange(1, 10**9)
-    print(f"CRON_SEED={seed}")
+    seed = int(os.environ.get("CRON_SEED", "0")) or random.randrange(1, 10**9)
+    print(f"CRON_SEED={seed}")  # noqa: T201
     chance = random.Random(seed)
     names = chance.sample(sorted(available_timezones()), 12)
     for name in names:
@@ -105,13 +105,13 @@ def test_all_zones():
     """Every zone, 2020–2037, a minute at a time for 48 h around every transition and hourly elsewhere."""
     groups = representatives(sorted(available_timezones()))
     zones = sum(map(len, groups.values()))
-    print(f"\n{zones} zones, {len(groups)} of them different in 2020-2037", flush=True)
+    print(f"\n{zones} zones, {len(groups)} of them different in 2020-2037", flush=True)  # noqa: T201
     found: list[str] = []
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         started = {pool.submit(all_differences, name): name for name in groups}
         for done, future in enumerate(as_completed(started), 1):
             found += future.result()
-            print(f"{done}/{len(groups)} {started[future]}: {len(future.result())} differences", flush=True)
+            print(f"{done}/{len(groups)} {started[future]}: {len(future.result())} differences", flush=True)  # noqa: T201
     assert not found, found[:10]
 
 

@@ -167,15 +167,10 @@ class Cron(Combining):
         """The first local second that fits, from `low` until before `high`."""
         fields = self._fields
         day, second = divmod(low, DAY)
-        if fields.days.fits(day):
-            found = _time_of_day(fields, second)
-            if found is not None:
-                local = day * DAY + found
-                return local if local < high else None
-        following = fields.days.next(day + 1)
+        following = fields.days.next(day if second <= fields.last else day + 1)
         if following is None:
             return None
-        local = following * DAY + fields.hours[0] * 3600 + fields.within_hour[0]
+        local = following * DAY + (_time_of_day(fields, second) if following == day else fields.first)
         return local if local < high else None
 
     def stored(self) -> dict[str, object]:
@@ -225,16 +220,16 @@ class Cron(Combining):
         return _rebuild, (self.stored(),)
 
 
-def _time_of_day(fields: Fields, second: int) -> int | None:
-    """The first second of the day that fits, `second` or later."""
+def _time_of_day(fields: Fields, second: int) -> int:
+    """The first second of the day that fits, `second` or later; there is one."""
     hour, rest = divmod(second, 3600)
     at = bisect_left(fields.hours, hour)
-    if at < len(fields.hours) and fields.hours[at] == hour:
+    if fields.hours[at] == hour:
         within = bisect_left(fields.within_hour, rest)
         if within < len(fields.within_hour):
             return hour * 3600 + fields.within_hour[within]
         at += 1
-    return fields.hours[at] * 3600 + fields.within_hour[0] if at < len(fields.hours) else None
+    return fields.hours[at] * 3600 + fields.within_hour[0]
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...], why: str) -> None:

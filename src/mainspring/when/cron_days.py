@@ -2,11 +2,14 @@
 
 import calendar
 from datetime import date
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 LAST_DAY: Final = date(9999, 12, 31).toordinal() - EPOCH_ORDINAL
 FIRST_DAY: Final = 1 - EPOCH_ORDINAL
+
+_EPOCH_WEEKDAY: Final = 4  # a Thursday
 
 # The calendar repeats itself after 400 years, to the weekday.
 _CYCLE_YEARS = 400
@@ -27,42 +30,35 @@ class DayFields(NamedTuple):
 
 
 class Days:
-    """The days that fit. Days are counted since 1970-01-01."""
+    """The days that fit, counted since 1970-01-01. Use `days_of`, which shares them."""
 
-    __slots__ = ("_fields", "_masks", "_months", "every", "weekdays")
+    __slots__ = ("_ahead", "_fields", "_masks", "_months", "ever", "every")
+
+    ever: bool  # whether there is such a day at all
+    every: bool  # whether all days are such
 
     def __init__(self, fields: DayFields) -> None:
         self._fields = fields
         # A month's mask depends on the month, its length and the weekday of its first alone.
         self._masks: dict[tuple[int, int, int], int] = {}
         self._months: dict[int, int] = {}
-        plain = all(
-            self._mask(month, length, first) == (2 << length) - 2
+        # Each month begins on each weekday within the 400 years of the cycle.
+        masks = [
+            (self._mask(month, length, first), (2 << length) - 2)
             for month in range(1, 13)
             for length in _lengths(month)
             for first in range(7)
-        )
-        self.every = plain
-
-    def ever(self) -> bool:
-        """Whether there is such a day at all; each month begins on each weekday within the 400 years of the cycle."""
-        return any(
-            self._mask(month, length, first)
-            for month in range(1, 13)
-            for length in _lengths(month)
-            for first in range(7)
-        )
-
-    def fits(self, day: int) -> bool:
-        """Whether the day fits."""
-        return self.every or self.next(day) == day
+        ]
+        self.every = all(mask == whole for mask, whole in masks)
+        self.ever = any(mask for mask, _ in masks)
+        self._ahead = _until_weekday(fields)
 
     def next(self, day: int) -> int | None:
         """The first day that fits, `day` or later; None: the calendar ends before."""
         if not FIRST_DAY <= day <= LAST_DAY:
             return None if day > LAST_DAY else self.next(FIRST_DAY)
-        if self.every:
-            return day
+        if self._ahead is not None:
+            return day + self._ahead[(day + _EPOCH_WEEKDAY) % 7]
         start = date.fromordinal(day + EPOCH_ORDINAL)
         year, month = start.year, start.month
         mask = self._of(year, month) >> start.day << start.day
@@ -101,6 +97,12 @@ class Days:
         return mask
 
 
+@lru_cache(maxsize=1024)
+def days_of(fields: DayFields) -> Days:
+    """The days that these fields mean."""
+    return Days(fields)
+
+
 def _mask_of(fields: DayFields, month: int, length: int, first: int) -> int:
     if not fields.months >> month & 1:
         return 0
@@ -124,6 +126,19 @@ def _mask_of(fields: DayFields, month: int, length: int, first: int) -> int:
     # Cron's oldest rule: when both fields say something, a day that fits either is meant.
     both = fields.days_restricted and fields.weekdays_restricted
     return (by_day | by_weekday if both else by_day & by_weekday) & whole
+
+
+def _until_weekday(fields: DayFields) -> tuple[int, ...] | None:
+    """For a rule that looks at weekdays alone: how many days it is from each to the first that fits."""
+    by_weekday_alone = (
+        fields.months == (2 << 12) - 2
+        and fields.days == (2 << 31) - 2
+        and fields.weekdays
+        and not (fields.days_restricted or fields.numbered or fields.last_weekdays)
+    )
+    if not by_weekday_alone:
+        return None
+    return tuple(next(n for n in range(7) if fields.weekdays >> (weekday + n) % 7 & 1) for weekday in range(7))
 
 
 def _nearest_workday(day: int, length: int, first: int) -> int:

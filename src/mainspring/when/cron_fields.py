@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, NoReturn
 
 from mainspring.errors import InvalidValue
-from mainspring.when.cron_days import DayFields, Days
+from mainspring.when.cron_days import DayFields, Days, days_of
 from mainspring.when.shown import LONGEST, shown
 
 NICKNAMES: Final = {
@@ -50,10 +50,14 @@ WEEKDAY: Final = Kind(
 
 
 class Fields(NamedTuple):
-    """An expression as read: `within_hour` are the seconds of an hour that fit, `hours` the hours, both ascending."""
+    """An expression as read: `within_hour` are the seconds of an hour that fit, `hours` the hours, both ascending;
+    `first` and `last` the first and the last second of a day that fit.
+    """
 
     within_hour: tuple[int, ...]
     hours: tuple[int, ...]
+    first: int
+    last: int
     days: Days
     # Debian's cron follows real time with an entry whose minute or hour begins with a star.
     wildcard: bool
@@ -76,7 +80,7 @@ def parse_cron(expression: str) -> Fields:
     seconds = read[SECOND].values if SECOND in read else 1
     minutes, hours = read[MINUTE], read[HOUR]
     day, weekday = read[DAY], read[WEEKDAY]
-    days = Days(
+    days = days_of(
         DayFields(
             months=read[MONTH].values,
             days=day.values,
@@ -89,14 +93,18 @@ def parse_cron(expression: str) -> Fields:
             weekdays_restricted=not weekday.star,
         )
     )
-    if not days.ever():
+    if not days.ever:
         raise InvalidValue(
             f"{shown(expression)} never happens: {_why_never(words[-3], words[-2])}; "
             f"give a day that one of the months has"
         )
+    within_hour = tuple(minute * 60 + second for minute in _bits(minutes.values) for second in _bits(seconds))
+    in_day = tuple(_bits(hours.values))
     return Fields(
-        tuple(minute * 60 + second for minute in _bits(minutes.values) for second in _bits(seconds)),
-        tuple(_bits(hours.values)),
+        within_hour,
+        in_day,
+        in_day[0] * 3600 + within_hour[0],
+        in_day[-1] * 3600 + within_hour[-1],
         days,
         minutes.star or hours.star or (SECOND in read and read[SECOND].star),
     )

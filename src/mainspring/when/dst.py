@@ -7,7 +7,8 @@ overlaps its successor), or squeezed (a gap of which all times are one instant).
 this module: `zoneinfo` knows nothing finer.
 """
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Iterator
+from datetime import UTC, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from mainspring.when.instants import EPOCH, MAX_INSTANT, MIN_INSTANT
@@ -62,20 +63,35 @@ def changes(zone: tzinfo, begin: int, end: int) -> list[Change]:
     """Where the zone's offset changes after `begin` and no later than `end`."""
     found: list[Change] = []
     low, before = begin, offset_at(zone, begin)
-    while low < end:
-        high = min(low + _STEP, end)
+    for high in _offsets_differ(zone, begin, end):
         after = offset_at(zone, high)
-        if after != before:
-            left, right = low, high
-            while right - left > 1:
-                middle = (left + right) // 2
-                if offset_at(zone, middle) == before:
-                    left = middle
-                else:
-                    right = middle
-            found.append(Change(right, before, after))
+        left, right = max(low, high - _STEP), high
+        while right - left > 1:
+            middle = (left + right) // 2
+            if offset_at(zone, middle) == before:
+                left = middle
+            else:
+                right = middle
+        found.append(Change(right, before, after))
         low, before = high, after
     return found
+
+
+def _offsets_differ(zone: tzinfo, begin: int, end: int) -> Iterator[int]:
+    """The seconds, at most a step apart, at which another offset holds than a step before."""
+    # A year is hundreds of steps: they are compared as what `zoneinfo` answers, without arithmetic of our own.
+    low, high = (min(max(second, FIRST_SECOND), LAST_SECOND) for second in (begin, end))
+    at, moment, step = low, EPOCH + timedelta(seconds=low), timedelta(seconds=_STEP)
+    before = moment.astimezone(zone).utcoffset()
+    while at < high:
+        at += _STEP
+        moment += step
+        if at > high:
+            at, moment = high, EPOCH + timedelta(seconds=high)
+        after = moment.astimezone(zone).utcoffset()
+        if after != before:
+            yield at
+            before = after
 
 
 class LocalTimes:
@@ -159,8 +175,3 @@ def zone_name(zone: tzinfo) -> str | None:
         return "UTC"
     key: object = getattr(zone, "key", None)
     return key if isinstance(key, str) else None
-
-
-def local_day(moment: datetime) -> int:
-    """The days since 1970-01-01 of a local date."""
-    return moment.toordinal() - EPOCH.toordinal()
