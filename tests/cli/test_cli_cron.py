@@ -59,6 +59,20 @@ def test_the_options_of_tasks_and_of_daylight_saving(cli):
     cli("cron", "0 3 * * *", "--name", "n", "--", "true", code=4)
 
 
+@pytest.mark.parametrize("verb", [("cron", "0 3 * * *"), ("every", "1h")])
+def test_what_becomes_of_occurrences_that_cannot_run_in_time(cli, verb):
+    cli(*verb, "--misfire", "all", "--grace", "5m", "--catch-up", 3, "--overlap", "queue", "--keep", 9, "--expires",
+        "10m", "--", "true")  # fmt: skip
+    client = Daemon(cli.store)
+    definition = client.schedules()[0].definition
+    client.close()
+    rule = definition.rule
+    assert (rule.misfire, rule.grace, rule.catch_up) == ("all", 300_000_000, 3)
+    assert (rule.overlap, rule.keep, definition.work.expires) == ("queue", 9, 600_000_000)
+    assert "--misfire" in cli(*verb, "--misfire", "never", "--", "true", code=2).stderr
+    assert "grace" in cli(*verb, "--grace", "soon", "--name", "x", "--", "true", code=2).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

@@ -1,10 +1,10 @@
 """`every`, `cron` and `listen`: add what goes on, a schedule or a listener."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from mainspring.cli.scheduling import daylight_options
+from mainspring.cli.scheduling import daylight_options, rule_options, take_rule
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
 from mainspring.cli.times import distance, exact
@@ -17,6 +17,7 @@ from mainspring.standing import find_standing
 from mainspring.when.durations import format_duration, parse_duration
 
 if TYPE_CHECKING:
+    from mainspring.scheduling import ScheduleSaid
     from mainspring.standing import Schedule
     from mainspring.when.cron import Cron
     from mainspring.when.triggers import Trigger
@@ -29,18 +30,20 @@ _NEXT = 3
     cls=ProgramVerb,
     examples="""
         mainspring every 5s --name tick -- ./tick.sh
-        mainspring every 1h --call shop:count_stock --timeout 5m
+        mainspring every 1h --call shop:count_stock --timeout 5m --misfire skip
         mainspring schedules
     """,
 )
 @click.argument("duration", metavar="DURATION -- PROGRAM [ARG ...]")
 @click.argument("words", nargs=-1, metavar="")
-@given_options("key", "on_conflict", "expires", "wait")
+@rule_options
+@given_options("key", "on_conflict", "wait")
 def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: object) -> int:
     """Add a schedule: a task at whole multiples of DURATION since 1970-01-01T00:00Z. --name is the schedule's."""
+    rule = take_rule(said)
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
     interval = parse_duration(duration)
-    schedule, shown = _add_schedule(session, given, words, duration, duration)
+    schedule, shown = _add_schedule(session, given, words, duration, rule, duration)
     if not session.answer(shown):
         zone, now = session.zone(given.tz), session.client.clock.now()
         at = schedule.standing.next_run_at
@@ -65,7 +68,8 @@ def every_verb(session: Session, duration: str, words: tuple[str, ...], **said: 
 @click.argument("expression", metavar="EXPRESSION -- PROGRAM [ARG ...]")
 @click.argument("words", nargs=-1, metavar="")
 @daylight_options
-@given_options("key", "on_conflict", "expires", "wait")
+@rule_options
+@given_options("key", "on_conflict", "wait")
 def cron_verb(
     session: Session, expression: str, words: tuple[str, ...], gap: str | None, fold: str | None, **said: object
 ) -> int:
@@ -73,10 +77,11 @@ def cron_verb(
     seconds first. Its times are local ones unless --tz says otherwise. Without --gap and --fold daylight saving is
     treated as Debian's cron does: fixed times run once, wildcards follow real time.
     """
+    rule = take_rule(said)
     given = Given(**said)  # type: ignore[arg-type]  # as the options declare
     local, zone = session.zone(), session.zone(given.tz)
     trigger = _cron(expression, words, named(zone), gap, fold)
-    _, shown = _add_schedule(session, given, words, trigger, f"'{trigger.expression}'")
+    _, shown = _add_schedule(session, given, words, trigger, rule, f"'{trigger.expression}'")
     if not session.answer(shown):
         out(f"schedule {clean(shown.name)} ({clean(what(shown))}): {rule_words(trigger)}")
         out(following(trigger, session.client.clock.now(), _NEXT, local))
@@ -85,13 +90,13 @@ def cron_verb(
 
 
 def _add_schedule(
-    session: Session, given: Given, words: tuple[str, ...], trigger: "Trigger | str", hint: str
+    session: Session, given: Given, words: tuple[str, ...], trigger: "Trigger | str", rule: "ScheduleSaid", hint: str
 ) -> "tuple[Schedule, ShownSchedule]":
     """Store the schedule that the options say; `hint`: what stands before the program."""
     work, args, kwargs = chosen_work(session, given, words, f"{hint} ")
     client = session.adding_client
-    options = chosen_options(given, client.clock.now(), session.zone(given.tz))
-    schedule = client.add_schedule(work, trigger, args=args, kwargs=kwargs, **options)
+    chosen = {**chosen_options(given, client.clock.now(), session.zone(given.tz)), **rule}
+    schedule = client.add_schedule(work, trigger, args=args, kwargs=kwargs, **cast("ScheduleSaid", chosen))
     return schedule, shown_schedule(schedule.standing, client.registry)
 
 

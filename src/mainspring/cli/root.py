@@ -43,6 +43,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "resume": ("steering", "end a pause"),
         "schedules": ("schedules", "list, show, preview, remove, pause, resume, run-now"),
         "listeners": ("listeners", "list, show, remove, pause, resume, restart"),
+        "import": ("importing", "crontab FILE: its rules as schedules"),
     },
     "More": {
         "demo": ("more", "a flash sale on the millisecond"),
