@@ -1,5 +1,6 @@
 """The command line's WHEN."""
 
+import re
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -52,7 +53,6 @@ def test_reads(text, instant):
         ("2026-11-27", "'2026-11-27 09:00'"),
         ("tomorrow", "'tomorrow 09:00'"),
         ("today", "'today 09:00'"),
-        ("tomorrow noon", "'tomorrow 09:00'"),
         ("today 08:00", "that is over, it is 12:00:00 now; did you mean 'tomorrow 08:00'"),
         ("today 12:00", "that is over"),
         ("30m", r"write '\+30m'"),
@@ -60,9 +60,9 @@ def test_reads(text, instant):
         ("25:00", "hour must be in"),
         ("10:00:00.1234567", "at most six digits"),
         ("2026-02-30 10:00", "day is out of range"),
-        ("noon", "no ISO 8601"),
-        ("", "no ISO 8601"),
-        ("-5s", "no ISO 8601"),
+        ("2026-11-27 10:000", "no ISO 8601"),
+        ("", "it is empty"),
+        ("-5s", "'-5s' is not understood"),
     ],
 )
 def test_refuses_and_shows_what_is_accepted(text, words):
@@ -73,8 +73,10 @@ def test_refuses_and_shows_what_is_accepted(text, words):
 
 def test_the_forms_that_errors_show_are_accepted():
     for line in wall.ACCEPTED.splitlines():
-        for example in line[:34].strip().split("   "):
-            parse_when(example.strip(), now=NOW, tz="UTC")
+        *examples, _ = re.split(" {3,}", line.strip())
+        assert examples
+        for example in examples:
+            parse_when(example, now=NOW, tz="UTC")
 
 
 @pytest.mark.parametrize("text", ["+", "+x", "+-5s", "+10:00"])

@@ -2,7 +2,7 @@
 
 import os
 import re
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 
 from mainspring.errors import InvalidValue
 from mainspring.when.durations import parse_duration
@@ -23,38 +23,38 @@ ACCEPTED = """\
   2026-11-27T10:00:00.250+08:00   an instant with its offset (ISO 8601)
   2026-11-27 10:00:00.250         a local time
   10:00   10:00:30.250            the next time the clock shows it
-  tomorrow 09:00   today 18:00    a local time on that day
-  +1.5s   +10m   +2h30m           from now
+  tomorrow 9am   friday 18:00   27 nov noon   a local time on that day
+  +1.5s   +10m   in 5 minutes     from now
+  明天上午9点   下周五18:00   半小时后   the same in Chinese
   1795744800                      epoch seconds"""
 
 _EPOCH_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_TIME_OF_DAY = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?")
-_DAYS = {"today": 0, "tomorrow": 1}
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[t ][0-9]{2}(?::[0-9]{2}[0-9:.,]*)?(?:z|[+-][0-9:]+)?$", re.IGNORECASE)
+# What input methods for Chinese type for digits, colons and letters.
+_FULL_WIDTH = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 
 
 def parse_when(text: str, *, now: int, tz: tzinfo | str) -> int:
     """The instant that `text` means, in microseconds UTC, read at `now` in the zone `tz`.
 
-    A time of day is its next occurrence strictly after `now`. A local time that does not exist or exists twice
-    is an `InvalidValue` that shows the choices; what cannot be read is one that shows the accepted forms.
+    A time of day, a weekday and a date without a year are their next occurrence strictly after `now`. A local time that
+    does not exist or exists twice is an `InvalidValue` that shows the choices; what cannot be read, is over or can be
+    meant in two ways is one that says so and shows the accepted forms.
     """
     zone = load_zone(tz)
-    body = " ".join(text.split())
+    body = " ".join(text.translate(_FULL_WIDTH).split())
     if body.startswith("+"):
         return now + parse_duration(body[1:])
     if _EPOCH_SECONDS.fullmatch(body):
         return _epoch_seconds(text, body)
-    if _TIME_OF_DAY.fullmatch(body):
-        return _next_occurrence(text, _time_of_day(text, body), now, zone)
-    day, _, rest = body.partition(" ")
-    if day.lower() in _DAYS:
-        return _on_day(text, day.lower(), rest, now, zone)
     if is_date_only(body):
         raise _refused(text, f"say at what time of that day: '{body} 09:00'")
     try:
         datetime.fromisoformat(body.upper())
     except ValueError as error:
-        raise _refused(text, _why_unread(body, error)) from None
+        if _ISO.match(body):
+            raise _refused(text, describe(error)) from None
+        return _as_said(text, body, now, zone)
     return parse_instant(body, tz=zone)
 
 
@@ -87,43 +87,44 @@ def _epoch_seconds(text: str, body: str) -> int:
     return exact + 1 if fraction[6:].strip("0") else exact
 
 
-def _next_occurrence(text: str, clock: time, now: int, zone: tzinfo) -> int:
-    today = to_datetime(now, zone).date()
-    for days in (0, 1, 2):  # two, where a zone skips a whole day
-        local = datetime.combine(today + timedelta(days=days), clock)
+def _as_said(text: str, body: str, now: int, zone: tzinfo) -> int:
+    """What people say, in English or Chinese: it is read first at its local time, then found in the zone."""
+    from mainspring.when.said import is_chinese
+
+    if is_chinese(body):
+        from mainspring.when.said_zh import read_chinese as read
+    else:
+        from mainspring.when.said_en import read_english as read
+    here = to_datetime(now, zone)
+    try:
+        meant = read(body.lower(), here)
+    except InvalidValue as error:
+        raise _refused(text, _hint_at_durations(body) or str(error)) from None
+    except OverflowError:
+        raise _refused(text, "that is after the year 9999") from None
+    if isinstance(meant, int):
+        return now + meant
+    candidates = [datetime.combine(day, meant.clock) for day in meant.dates]
+    for local in candidates:
         # A time that does not exist, or exists twice, is over only when both its readings are.
         if local_choices(local.replace(tzinfo=zone))[-1] > now:
             return resolve_local(local, zone)
-    raise _refused(text, "there is no such time in the next days")
+    if meant.dates == (here.date(),):
+        raise _refused(
+            text, f"that is over, it is {here:%H:%M:%S} now; did you mean 'tomorrow {_shortest(meant.clock)}'?"
+        )
+    raise _refused(text, f"that is over: it was {candidates[-1]:%Y-%m-%d %H:%M:%S}, it is {here:%Y-%m-%d %H:%M:%S} now")
 
 
-def _on_day(text: str, day: str, rest: str, now: int, zone: tzinfo) -> int:
-    if not _TIME_OF_DAY.fullmatch(rest):
-        raise _refused(text, f"say at what time: '{day} 09:00'")
-    here = to_datetime(now, zone)
-    local = datetime.combine(here.date() + timedelta(days=_DAYS[day]), _time_of_day(text, rest))
-    instant = resolve_local(local, zone)
-    if instant <= now:
-        raise _refused(text, f"that is over, it is {here:%H:%M:%S} now; did you mean 'tomorrow {rest}'?")
-    return instant
+def _shortest(clock: time) -> str:
+    return clock.isoformat().removesuffix(":00")
 
 
-def _time_of_day(text: str, body: str) -> time:
-    """Digits finer than microseconds are refused here: rounding them up could mean the next day."""
-    fraction = re.search(r"[.,]([0-9]+)", body)
-    if fraction and len(fraction[1]) > 6:
-        raise _refused(text, "a time of day has at most six digits after the second")
-    try:
-        return time.fromisoformat("0" + body if body[1] == ":" else body)
-    except ValueError as error:
-        raise _refused(text, str(error)) from None
-
-
-def _why_unread(body: str, error: ValueError) -> str:
+def _hint_at_durations(body: str) -> str:
     try:
         parse_duration(body)
     except InvalidValue:
-        return describe(error)
+        return ""
     return f"that is a duration; for an instant write '+{body}'"
 
 
