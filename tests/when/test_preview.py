@@ -1,9 +1,11 @@
 """What is said about occurrences that a change of the clocks touches."""
 
+from datetime import date
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from mainspring.triggers import Calendar, Dates, Days
 from mainspring.when.cron import Cron
 from mainspring.when.every import Every
 from mainspring.when.instants import parse_instant, to_datetime
@@ -87,6 +89,28 @@ def test_times_that_come_twice(trigger, expected):
 def test_the_zone_of_the_rule_is_spoken_of_not_that_of_the_reader():
     assert all(not notes for _, *notes in shown(Cron("30 2 * * *"), "2026-03-28T12:00Z", 4))
     assert all(not notes for _, *notes in shown(berlin("0 12 * * *"), "2026-03-28T12:00Z", 4))
+
+
+MISSING = "02:30 does not exist on 2026-03-29: runs at "
+
+
+@pytest.mark.parametrize(
+    ("trigger", "notes"),
+    [
+        (Calendar(days=1, at="02:30", start=date(2026, 1, 1), tz="Europe/Berlin"), [f"{MISSING}03:30"]),
+        (Days("sun", tz="Europe/Berlin").at("02:30"), [f"{MISSING}03:30"]),
+        (berlin("30 2 * * *") - Days("sat", tz="Europe/Berlin"), [f"{MISSING}03:00"]),
+        (berlin("30 2 * * *") - Days("sun", tz="Europe/Berlin"), []),
+        (berlin("30 2 * * *") | berlin("0 1 * * *"), [f"{MISSING}03:00"]),
+        # instants among wall times, and wall times of several zones: nothing is said rather than something wrong
+        (berlin("30 2 * * *") | Every("6h"), []),
+        (berlin("30 2 * * *") | Cron("0 1 * * *", tz="Asia/Shanghai"), []),
+        (Dates(["2026-03-28T23:00Z", "2026-03-29T02:30Z"]), []),
+    ],
+    ids=str,
+)
+def test_triggers_that_are_made_of_others(trigger, notes):
+    assert [note for _, *said in shown(trigger, "2026-03-28T12:00Z", 3) for note in said] == notes
 
 
 def test_an_interval_counts_real_time():

@@ -4,19 +4,22 @@ An occurrence is compared with the wall time it stands for: one that the clock s
 that a day does not have, are said in words.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
-from mainspring.when.cron import Cron
+from mainspring.errors import InvalidValue
 from mainspring.when.dst import Change, changes, offset_at
 from mainspring.when.durations import format_duration
+from mainspring.when.every import Every
 from mainspring.when.instants import from_datetime, to_datetime
-from mainspring.when.triggers import Trigger
+from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _MOST_DAYS = 3_700  # as far back from an occurrence as changes of the clocks are looked for
+# Kinds that are made of wall times and parts of such kinds; others hold instants, which no change of clocks moves.
+_OF_WALL_TIMES = frozenset({"cron", "calendar", "day_times", "rrule", "union", "except"})
 _MOST_MISSING = 10_000  # wall times of a rule within one gap that are counted
 
 
@@ -32,13 +35,19 @@ def preview(trigger: Trigger, after: int, count: int, zone: tzinfo = UTC) -> lis
 
     Notes speak of the rule's own zone; for a rule without wall times, of `zone`, where its reader lives.
     """
-    plain = without_changes(trigger)
-    if plain is not None:
+    stored = encode_trigger(trigger)
+    zones = _zones(stored)
+    plain = _without_changes(stored) if len(zones) == 1 else None
+    if zones:
         zone = rule_zone(trigger, after) or zone
     out: list[Occurrence] = []
     before = after
     while len(out) < count and (at := trigger.next_us(before)) is not None:
-        notes = [*_changed_offset(before, at, zone)] if plain is None else [*_lost(trigger, plain, before, at, zone)]
+        notes: list[str] = []
+        if plain is not None:
+            notes += _lost(trigger, plain, before, at, zone)
+        elif isinstance(trigger, Every):
+            notes += _changed_offset(before, at, zone)
         out.append(Occurrence(at, (*notes, *_shown_twice(trigger, at, zone))))
         before = at
     return out
@@ -50,9 +59,37 @@ def rule_zone(trigger: Trigger, after: int) -> tzinfo | None:
     return None if following is None else following.tzinfo
 
 
-def without_changes(trigger: Trigger) -> Trigger | None:
-    """The same rule for clocks that are never changed; None for a rule without wall times."""
-    return Cron(trigger.expression) if isinstance(trigger, Cron) else None
+def _zones(stored: object) -> set[str]:
+    """The zones in which a stored trigger, or a part of it, has wall times."""
+    if isinstance(stored, list):
+        return set().union(*map(_zones, stored))
+    if not isinstance(stored, dict):
+        return set()
+    found = set().union(*map(_zones, stored.values()))
+    return found | {stored["tz"]} if isinstance(stored.get("tz"), str) else found
+
+
+def _without_changes(stored: Mapping[str, object]) -> Trigger | None:
+    """The same rule for clocks that are never changed; None for one that has instants among its wall times."""
+    ((kind, kept),) = stored.items()
+    if kind not in _OF_WALL_TIMES or not isinstance(kept, dict):
+        return None
+    inner = [kept["of"]] if isinstance(kept.get("of"), dict) else kept.get("of", [])
+    inner = [*inner, *([kept["without"]] if kept.get("without") else [])]
+    if any(_without_changes(one) is None for one in inner):
+        return None
+    try:
+        return decode_trigger({kind: _in_utc(kept)})
+    except InvalidValue:  # what is possible only where clocks are changed
+        return None
+
+
+def _in_utc(stored: object) -> object:
+    if isinstance(stored, list):
+        return [_in_utc(one) for one in stored]
+    if not isinstance(stored, dict):
+        return stored
+    return {word: "UTC" if word == "tz" else _in_utc(value) for word, value in stored.items()}
 
 
 def _shown_twice(trigger: Trigger, at: int, zone: tzinfo) -> Iterator[str]:
