@@ -5,19 +5,25 @@ from typing import TYPE_CHECKING
 
 from mainspring.engine.clockwatch import ClockWatch, Moved
 from mainspring.engine.pruner import Pruner
-from mainspring.engine.service import Loop, Step
+from mainspring.engine.service import Loop, ManualLoop, Step
+from mainspring.engine.zones import Zones
+from mainspring.when.zones import INTERVAL_US
 
 if TYPE_CHECKING:
     from mainspring.engine.engine import Engine
+
+DAY_US = 86_400_000_000
 
 
 def steps(engine: "Engine", loops: Sequence[Loop]) -> list[Step]:
     """What is done in each turn of the desk, in this order; `loops`: the desk's own, and the others."""
     desk, pruner = Desk(engine), Pruner(engine.store, engine.plan.retention)
     keeps = (desk, engine.claimer, engine.peers, engine.watchdog, pruner)  # instants, or elapsed time
+    # moved by hand, the clock would have to stop for every look
+    zones = Zones(engine.store, engine.planner, DAY_US if isinstance(loops[0], ManualLoop) else INTERVAL_US)
     clocks = ClockWatch(engine.clock, keeps, engine.seat.journal, [loop.wake for loop in loops])
     return [
-        clocks, desk, engine.peers, engine.responder, engine.claimer, engine.planner, engine.supervisor,
+        clocks, desk, engine.peers, engine.responder, engine.claimer, zones, engine.planner, engine.supervisor,
         engine.watchdog, pruner,
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from mainspring.when.every import Every
 from mainspring.when.instants import MIN_INSTANT, isoformat, parse_instant, to_datetime
 from mainspring.when.shown import shown
 from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
+from mainspring.when.zones import forget_with_zones
 
 _MOST_COUNTED = 10_000  # they are counted from the start whenever the trigger is read
 _MOST = 1_000_000_000
@@ -142,3 +143,6 @@ def _nth(of: Trigger, start: int, count: int) -> int | None:
             return None
         at = of.next_us(at)
     return at
+
+
+forget_with_zones(_nth.cache_clear)

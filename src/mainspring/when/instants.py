@@ -11,6 +11,7 @@ from typing import NoReturn
 from mainspring.errors import InvalidValue
 from mainspring.when.durations import parse_duration
 from mainspring.when.shown import shown
+from mainspring.when.zones import note
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -70,9 +71,11 @@ def load_zone(name: str | tzinfo) -> tzinfo:
     from zoneinfo import ZoneInfo
 
     try:
-        return ZoneInfo(name)
+        zone = ZoneInfo(name)
     except (KeyError, ValueError, OSError, TypeError):  # not found, not a relative path, a directory, not text
         raise InvalidValue(_unknown_zone(name)) from None
+    note(name)
+    return zone
 
 
 def from_epoch_seconds(value: float) -> int:
