@@ -93,6 +93,7 @@ def test_arguments_arrive_as_what_they_were(daemon):
     text = text_of(assert_scheduled, daemon, pay, times=2)
     assert "hush" not in text
     assert "•••" in text
+    assert "hush" not in text_of(assert_scheduled, daemon, pay, args=(Order(8), "hush"))
 
 
 def test_a_function_that_only_its_name_is_known_of(clock):
@@ -100,6 +101,18 @@ def test_a_function_that_only_its_name_is_known_of(clock):
     daemon.add_task("elsewhere:f", (1,), {"b": 2}, after="1h")
     assert_scheduled(daemon, "elsewhere:f", args=(1,), kwargs={"b": 2})
     assert_not_scheduled(daemon, "elsewhere:f", args=(1, 2))
+
+
+def test_a_call_that_no_longer_fits_is_another_call(tmp_path, clock):
+    url = str(tmp_path / "shop.db")
+    Daemon(url, clock=clock).add_task("shop:f", (1, 2), after="1h")
+    daemon = Daemon(url, clock=clock)
+
+    @daemon.task(name="shop:f")
+    def f(a): ...
+
+    assert_scheduled(daemon, f)
+    assert "other arguments" in text_of(assert_scheduled, daemon, f, args=(1,))
 
 
 def test_programs(daemon):

@@ -154,6 +154,19 @@ def test_a_started_daemon_is_refused(app):
         pass
 
 
+def test_named_twice_it_is_one(app, work):
+    with virtual(app, app):
+        assert work.enqueue(1).result() == 2
+
+
+def test_nobody_is_warned_that_nobody_runs_it(app, work, caplog):
+    with virtual(app, run=False):
+        work.enqueue(1)
+    assert not caplog.records
+    work.enqueue(1)  # this is the real store
+    assert "no daemon runs" in caplog.text
+
+
 def test_a_refused_daemon_leaves_the_others_alone(app, tmp_path):
     other = Daemon("memory:", name="other")
     clock = app.clock

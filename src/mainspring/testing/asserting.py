@@ -14,7 +14,7 @@ from mainspring.engine.program_attempts import decode_call as decode_program
 from mainspring.errors import InvalidArguments
 from mainspring.shown import shown_work
 from mainspring.tasks.callplan import CallPlan
-from mainspring.tasks.codec import decode_call
+from mainspring.tasks.codec import decode_call, redact
 from mainspring.tasks.names import bare_name, name_of
 from mainspring.tasks.registry import Registered
 from mainspring.tasks.state import Kind
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mainspring.standing import Schedule
     from mainspring.task import Task
 
-_MOST_TASKS = 10_000
+_MOST_TASKS = 100_000
 _MOST_OCCURRENCES = 10_000  # of one schedule, within the time that is asked about
 _SHOWN = 20
 
@@ -176,7 +176,8 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
                 raise InvalidArguments(f"args= expects a tuple such as (42,), got a text: {args!r:.100}")
             positional, named = tuple(args or ()), dict(kwargs or {})
             call = _bound(plan, positional, named)
-            given = [*map(repr, positional), *(f"{name}={value!r}" for name, value in named.items())]
+            hidden, hidden_named = redact(plan, positional, named)
+            given = [*map(repr, hidden), *(f"{name}={value!r}" for name, value in hidden_named.items())]
             said = f"({', '.join(given)})"
         return cls(
             what=function or repr(command), function=function, command=command, now=now, at=instant, first=first,
@@ -198,7 +199,10 @@ class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """With the same arguments?"""
         if self.call is None or one.kind is Kind.PROGRAM:
             return self.call is None
-        return bool(_bound(self.plan, *decode_call(one.payload, self.plan)) == self.call)
+        try:
+            return bool(_bound(self.plan, *decode_call(one.payload, self.plan)) == self.call)
+        except InvalidArguments:  # added by name, or before the function was changed
+            return False
 
     def is_then(self, one: _Planned) -> bool:
         """At that time?"""

@@ -33,6 +33,7 @@ def virtual(
     `start`: where the clock stands, or `clock`: one of your own. `raising`: see `VirtualClock`. `run=False`: they are
     not started; what is added waits until the app itself starts them. Raises `Misuse` for a daemon that is started.
     """
+    daemons = tuple(dict.fromkeys(daemons))
     _check(daemons)
     clock = clock or VirtualClock(start, raising=raising)
     stores: dict[str, MemoryStore] = {}
@@ -62,11 +63,17 @@ def _check(daemons: "tuple[Daemon, ...]") -> None:
 @contextmanager
 def _on(daemon: "Daemon", store: "Store", clock: VirtualClock) -> Iterator[None]:
     """One daemon, on this store and clock."""
-    # the two places where a client keeps its store; decorated functions hold the daemon, so that it must stay itself
-    kept = daemon._open_store, daemon._opened, daemon.clock  # noqa: SLF001
-    daemon._open_store, daemon._opened, daemon.clock = lambda: store, store, clock  # noqa: SLF001
+    # what a client keeps of its store; decorated functions hold the daemon, so that it must stay itself
+    exchanged = {
+        "clock": clock,
+        "_open_store": lambda: store,
+        "_opened": store,
+        "_warned": True,  # that nobody runs a store in memory needs no warning here
+    }
+    kept = {name: getattr(daemon, name) for name in exchanged}
+    vars(daemon).update(exchanged)
     try:
         yield
     finally:
         daemon.stop()
-        daemon._open_store, daemon._opened, daemon.clock = kept  # noqa: SLF001
+        vars(daemon).update(kept)
