@@ -26,6 +26,8 @@ from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.instants import from_datetime, isoformat, parse_instant
 from mainspring.when.triggers import decode_trigger
 
+Paused = frozenset[str | None]  # queues; None among them: everything
+
 
 class Upcoming(ShownWork, frozen=True, kw_only=True):
     """What will run: `id` of the task, null for an occurrence that is no task yet; `paused`: its queue is."""
@@ -62,8 +64,9 @@ def next_verb(session: Session, names: tuple[str, ...], length: str, limit: int,
     handles = client.schedules()
     if names:
         handles = [named("schedule", handles, name) for name in dict.fromkeys(names)]
-    waiting = _tasks(client, names, now + ahead, most + 1)
-    coming = [_occurrences(client, one, now, now + ahead) for one in handles]
+    paused = client.store.paused()
+    waiting = _tasks(client, names, now + ahead, most + 1, paused)
+    coming = [_occurrences(client, one, now, now + ahead, paused) for one in handles]
     found = list(islice(heapq.merge(waiting, *coming, key=attrgetter("run_at")), most + 1))
     if not session.answer(found[:most]):
         rows = [
@@ -88,9 +91,8 @@ def _say_what_is_not_there(handles: Sequence[Schedule], *, cut: bool, limit: int
         say(f"only the first {limit} are shown; --limit {limit * 10} shows more")
 
 
-def _tasks(client: Client, names: Sequence[str], end: int, limit: int) -> list[Upcoming]:
+def _tasks(client: Client, names: Sequence[str], end: int, limit: int, paused: Paused) -> list[Upcoming]:
     """Waiting tasks that are due before `end` (µs), soonest first; of these schedules, if there are names."""
-    paused = client.store.paused()
     rows = [
         row
         for schedule in names or (None,)
@@ -106,18 +108,17 @@ def _tasks(client: Client, names: Sequence[str], end: int, limit: int) -> list[U
     return out
 
 
-def _occurrences(client: Client, schedule: Schedule, now: int, end: int) -> Iterator[Upcoming]:
+def _occurrences(client: Client, schedule: Schedule, now: int, end: int, paused: Paused) -> Iterator[Upcoming]:
     """The occurrences up to `end` (µs) that are no tasks yet. Of those that are overdue the first stands for all: what
     becomes of them is the daemon's to say, when there is one.
     """
     first = schedule.next_run_at
-    if first is None:
+    at = None if first is None else from_datetime(first)
+    if at is None or at > end:
         return
     definition = schedule.definition
     trigger, work = decode_trigger(definition.trigger), definition.work
-    paused = client.store.paused()
     parts = msgspec.structs.asdict(shown_work(work.kind, work.work, work.payload, client.registry))
-    at: int | None = from_datetime(first)
     while at is not None and at <= end:
         yield Upcoming(
             **parts, run_at=isoformat(at), name=work.name or bare_name(work.kind, work.work), id=None,
