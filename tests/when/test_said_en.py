@@ -172,7 +172,11 @@ REFUSED = [
     ("tomorrow 9:5", "'9:5' is not understood"),
     ("tomorrow 9am utc", "'utc' is a zone; name it with --tz"),
     ("tomorrow 9am +08:00", "is a zone"),
-    ("at", "'at' is not understood"),
+    ("at", "'at' is not understood where it stands"),
+    ("nov 20:00", "'nov' is not understood where it stands"),
+    ("nine thirty pm", "'thirty' is not understood where it stands"),
+    ("every day 9am", "'every' is not understood[.]"),
+    ("9am to 10am", "'to' is not understood[.]"),
     ("x" * 101, "at most 100 characters"),
 ]
 

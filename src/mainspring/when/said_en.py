@@ -196,9 +196,12 @@ def _why_unknown(body: str, place: int) -> str:
         start, end = body.rfind(" ", 0, place) + 1, body.find(" ", place)
         return f"{body[start : end if end > 0 else None]!r} is not understood"
     units = [name for names in _UNITS.values() for name in names.split("|")]
-    others = ("today", "tomorrow", "tonight", "noon", "midnight", "next", "this", "from", "now", "end")
-    known = (*_WEEKDAYS, *_MONTHS, *_PARTS, *_NUMBERS, *units, *others)
-    close = get_close_matches(word, known, n=1) if len(word) > 2 else []
+    others = ("today", "tomorrow", "tonight", "noon", "midnight", "next", "this", "in", "at", "from", "now", "end")
+    short = [name[:3] for name in (*_WEEKDAYS, *_MONTHS)]
+    known = (*_WEEKDAYS, *_MONTHS, *short, *_PARTS, *_NUMBERS, *units, *others)
+    if word in known:
+        return f"{word!r} is not understood where it stands"
+    close = get_close_matches(word, known, n=1, cutoff=0.7) if len(word) > 2 else []
     return f"{word!r} is not understood" + (f"; did you mean {close[0]!r}?" if close else "")
 
 
