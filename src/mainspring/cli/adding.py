@@ -1,6 +1,7 @@
 """`at`, `after` and `now`: add one task, durably, and say exactly when it is due."""
 
-from datetime import datetime
+import shlex
+from datetime import datetime, tzinfo
 
 import click
 
@@ -8,7 +9,8 @@ from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
-from mainspring.cli.work import Given, ProgramVerb, chosen_options, chosen_work, given_options, what
+from mainspring.cli.work import Given, ProgramVerb, chosen_options, chosen_work, given_options, program_given, what
+from mainspring.errors import InvalidValue
 from mainspring.shown import shown_task
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import to_datetime
@@ -21,7 +23,7 @@ from mainspring.when.wall import ACCEPTED, parse_when
     examples="""
         mainspring at 10:00 -- ./open.sh --item 42
         mainspring at 2026-11-27T10:00:00.000+08:00 --call shop:open_sale --args '[42]'
-        mainspring at tomorrow 09:00 --tz Asia/Shanghai --name report -- python report.py
+        mainspring at next friday 18:00 --tz Asia/Shanghai --name report -- python report.py
         mainspring at +1.5s --key sale-42 --retries 3 -- ./open.sh
     """,
 )
@@ -34,9 +36,7 @@ def at_verb(session: Session, when: tuple[str, ...], **said: object) -> int:
     if not text:
         raise click.UsageError(f"WHEN is missing. What is accepted:\n{ACCEPTED}")
     now, zone = session.adding_client.clock.now(), session.zone(given.tz)
-    first, _, rest = text.partition(" ")
-    _hint_at_missing_dashes(when, first, rest)
-    return _add(session, given, (), at=to_datetime(parse_when(text, now=now, tz=zone)))
+    return _add(session, given, (), at=to_datetime(_when(when, now, zone)))
 
 
 @verb(
@@ -72,12 +72,27 @@ def now_verb(session: Session, words: tuple[str, ...], **said: object) -> int:
     return _add(session, Given(**said), words)  # type: ignore[arg-type]  # as the options declare
 
 
-def _hint_at_missing_dashes(when: tuple[str, ...], first: str, rest: str) -> None:
-    """`at 10:00 ./open.sh`: the program is no part of WHEN."""
-    if len(when) > 1 and not rest[0].isdigit():
-        raise click.UsageError(
-            f"unexpected {rest!r}: write -- before the program, as in: mainspring at {first} -- {rest}"
-        )
+def _when(words: tuple[str, ...], now: int, zone: tzinfo) -> int:
+    """The instant of WHEN. `at 10:00 ./open.sh`: what follows a part that can be read was meant as the program."""
+    text = " ".join(words)
+    try:
+        return parse_when(text, now=now, tz=zone)
+    except InvalidValue:
+        for count in range(len(words) - 1, 0, -1):
+            first, rest = " ".join(words[:count]), shlex.join(words[count:])
+            if not program_given() and _reads(first, now, zone):
+                raise click.UsageError(
+                    f"unexpected {rest!r}: write -- before the program, as in: mainspring at {first} -- {rest}"
+                ) from None
+        raise
+
+
+def _reads(text: str, now: int, zone: tzinfo) -> bool:
+    try:
+        parse_when(text, now=now, tz=zone)
+    except InvalidValue:
+        return False
+    return True
 
 
 def _add(

@@ -99,6 +99,11 @@ def given_options(*without: str) -> Callable[[F], F]:
     return decorate
 
 
+def program_given() -> bool:
+    """Was there a -- on the line?"""
+    return click.get_current_context().meta.get(_PROGRAM) is not None
+
+
 def chosen_work(
     session: Session, given: Given, words: tuple[str, ...], hint: str = ""
 ) -> "tuple[Work, list[object], dict[str, object]]":
