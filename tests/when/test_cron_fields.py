@@ -41,6 +41,7 @@ def times(expression: str, count: int) -> list[str]:
         ("0 0 0 * * *", ["00:00:00"]),
         ("1,59 59 23 * * *", ["23:59:01", "23:59:59", "23:59:01"]),
         ("005 1 * * *", ["01:05:00"]),
+        (",".join(map(str, range(60))) + " " + ",".join(map(str, range(24))) + " * * *", ["00:01:00", "00:02:00"]),
     ],
 )
 def test_times_of_day(expression, wanted):

@@ -1,6 +1,5 @@
 """Which days a cron expression means: the rule of its three day fields, answered with bitmasks of months."""
 
-import calendar
 from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -81,7 +80,7 @@ class Days:
         mask = self._months.get(key)
         if mask is None:
             first = (date(year, month, 1).weekday() + 1) % 7
-            length = 29 if month == 2 and calendar.isleap(year) else _LENGTHS[month]
+            length = 29 if month == 2 and _is_leap(year) else _LENGTHS[month]
             mask = self._mask(month, length, first)
             if len(self._months) > 1_000:
                 self._months = {}
@@ -152,6 +151,10 @@ def _nearest_workday(day: int, length: int, first: int) -> int:
 
 
 _LENGTHS: Final = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
 def _lengths(month: int) -> tuple[int, ...]:

@@ -1,12 +1,11 @@
 """Cron expressions as text: what each field allows, and errors that point at the place."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, NoReturn
 
 from mainspring.errors import InvalidValue
 from mainspring.when.cron_days import DayFields, Days, days_of
-from mainspring.when.shown import LONGEST, shown
+from mainspring.when.shown import shown
 
 NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
@@ -18,33 +17,35 @@ NICKNAMES: Final = {
     "@hourly": "0 * * * *",
 }
 
+# All seconds, minutes, hours and days one by one, with their commas, are half as much.
+_LONGEST: Final = 1_000
+
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
-@dataclass(frozen=True, eq=False)
-class Kind:
-    """What a field allows."""
+class Kind(NamedTuple):
+    """What a field allows; `names` are those of its values, from `low` on."""
 
     name: str
     low: int
     high: int
-    names: dict[str, int]
+    names: tuple[str, ...]
     allowed: str
 
 
-SECOND: Final = Kind("second", 0, 59, {}, "0-59")
-MINUTE: Final = Kind("minute", 0, 59, {}, "0-59")
-HOUR: Final = Kind("hour", 0, 23, {}, "0-23")
+SECOND: Final = Kind("second", 0, 59, (), "0-59")
+MINUTE: Final = Kind("minute", 0, 59, (), "0-59")
+HOUR: Final = Kind("hour", 0, 23, (), "0-23")
 DAY: Final = Kind(
-    "day of month", 1, 31, {}, "1-31, L (the last day), L-3, 15W (the weekday nearest to the 15th), LW, ?"
+    "day of month", 1, 31, (), "1-31, L (the last day), L-3, 15W (the weekday nearest to the 15th), LW, ?"
 )
-MONTH: Final = Kind("month", 1, 12, {name: at for at, name in enumerate(_MONTHS, 1)}, "1-12, jan-dec")
+MONTH: Final = Kind("month", 1, 12, _MONTHS, "1-12, jan-dec")
 WEEKDAY: Final = Kind(
     "weekday",
     0,
     7,
-    {name: at for at, name in enumerate(_WEEKDAYS)},
+    _WEEKDAYS,
     "0-7 (0 and 7 are Sunday), sun-sat, friL (the last Friday), mon#2 (the second Monday), ?",
 )
 
@@ -69,7 +70,7 @@ def parse_cron(expression: str) -> Fields:
     text = NICKNAMES.get(expression.lower(), expression)
     if text.startswith("@"):
         _refuse_nickname(expression)
-    if len(text) > LONGEST:
+    if len(text) > _LONGEST:
         raise InvalidValue(f"expected a cron expression, got {shown(expression)}: no rule needs so much text")
     words = text.split()
     if len(words) not in {5, 6}:
@@ -220,9 +221,8 @@ class _Reader:
 
     def _value(self, word: str) -> int:
         kind = self._kind
-        named = kind.names.get(word.lower())
-        if named is not None:
-            return named
+        if word.lower() in kind.names:
+            return kind.low + kind.names.index(word.lower())
         value = self._number(word, f"{shown(word)} is no value")
         if not kind.low <= value <= kind.high:
             self._refuse(f"{value} is outside {kind.low}-{kind.high}")
