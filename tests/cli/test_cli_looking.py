@@ -2,8 +2,10 @@
 
 import pytest
 
+from mainspring import Daemon
 from mainspring.cli.logs import Shown
 from mainspring.cli.terminal import width
+from mainspring.testing import VirtualClock
 
 LOOKING = [
     ("list",), ("show", "1"), ("logs", "1"), ("status",), ("cancel", "1"), ("reschedule", "1", "+1s"), ("run-now", "1"),
@@ -213,3 +215,17 @@ def test_status_shows_lateness_over_time_and_by_name(cli):
         ["QUEUE", "STARTS"],
         [["default", "1"], ["mail", "1"]],
     )
+
+
+def test_a_stretch_of_missed_occurrences_says_how_many_and_until_when(cli):
+    clock = VirtualClock("2030-01-01T00:30:00Z")
+    with Daemon(cli.store, clock=clock, name="tests") as daemon:
+        daemon.add_schedule(["true"], "1h", name="tick", misfire="skip", queue="nobody")
+    daemon.close()
+    with Daemon(cli.store, clock=VirtualClock("2030-01-01T10:30:00Z"), name="tests") as daemon:
+        pass
+    daemon.close()
+    assert "(10 occurrences)" in cli("list", "--state", "missed").stdout
+    (task,) = cli.json("list", "--state", "missed")
+    shown = cli("show", task["id"]).stdout
+    assert "stands for  10 occurrences, the last 2030-01-01T10:00:00.000+00:00" in shown

@@ -102,7 +102,14 @@ def _line(row: TaskRow, shown: ShownTask, now: int, zone: tzinfo) -> tuple[str, 
         at = row.started_at
     elif row.state in FINISHED and row.finished_at is not None:
         at = row.finished_at
-    return shown.id, shown.state, distance(at, now), exact(at, zone), shown.label or what(shown)
+    words = shown.label or what(shown)
+    words = words if row.missed_count is None else f"{words}  ({_stretch(row)})"
+    return shown.id, shown.state, distance(at, now), exact(at, zone), words
+
+
+def _stretch(row: TaskRow) -> str:
+    """How many occurrences a row stands for that says they were missed."""
+    return f"{row.missed_count:,} occurrence{'' if row.missed_count == 1 else 's'}"
 
 
 @verb("show", examples="mainspring show 42\nmainspring show 42 --json")
@@ -143,6 +150,8 @@ def _show(row: TaskRow, shown: TaskInFull, now: int, zone: tzinfo) -> None:
         ("queue", f"{shown.queue}, priority {shown.priority}"),
         ("key", shown.key or ""),
         ("schedule", shown.schedule or ""),
+        ("occurrence", "" if row.occurrence in (None, row.run_at) else time(row.occurrence)),
+        ("stands for", "" if row.missed_until is None else f"{_stretch(row)}, the last {time(row.missed_until)}"),
         ("delivery", shown.delivery),
         ("time limit", "" if shown.timeout is None else format_duration(round(shown.timeout * 1e6))),
         ("expires", time(row.expires_at)),
