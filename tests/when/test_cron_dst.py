@@ -1,7 +1,7 @@
 """Cron where clocks change: the table of the documentation, what is lost for ever, and zones read anew."""
 
 import zoneinfo
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mainspring.errors import InvalidValue
 from mainspring.when.cron import Cron
 from mainspring.when.dst import BLOCK_BITS, BLOCKS_KEPT, Change, LocalTimes, changes
+from mainspring.when.instants import EPOCH
 
 # In Berlin 02:00-03:00 did not exist on the one day, and existed twice on the other.
 SPRING, AUTUMN = datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)
@@ -64,6 +65,65 @@ def test_a_day_that_a_zone_left_out_runs_once_after_it():
         "2011-12-31T09:00:00+14:00",
         "2011-12-31T18:00:00+14:00",
     ]
+
+
+def test_what_is_moved_comes_among_what_is_not():
+    """Lord Howe's clocks skip 02:00-02:30."""
+    cron = Cron("15,40 2 * * *", tz="Australia/Lord_Howe", gap="shift")
+    first = cron.next(datetime(2026, 10, 3, 12, tzinfo=UTC))
+    second = cron.next(first)
+    assert [f"{moment:%d %H:%M}" for moment in (first, second, cron.next(second))] == [
+        "04 02:40",
+        "04 02:45",
+        "05 02:15",
+    ]
+
+
+class Moved(tzinfo):
+    """UTC until `at` (seconds since 1970), and `hours` from UTC after it."""
+
+    def __init__(self, at: int, hours: int) -> None:
+        self.at = EPOCH + timedelta(seconds=at)
+        self.after = timedelta(hours=hours)
+
+    def utcoffset(self, moment):
+        local = moment.replace(tzinfo=UTC)
+        moved = local - max(self.after, timedelta(0)) >= self.at or (moment.fold and local - self.after >= self.at)
+        return self.after if moved else timedelta(0)
+
+    def fromutc(self, moment):
+        since = moment.replace(tzinfo=UTC) - self.at
+        if since < timedelta(0):
+            return moment
+        return (moment + self.after).replace(fold=int(since < -self.after))
+
+    def dst(self, moment):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("hours", "gap", "fold", "pieces"),
+    [
+        (-1, "skip", "first", [(3000, -3600)]),
+        (-1, "skip", "second", [(0, -3600)]),
+        (-1, "skip", "both", [(0, -3600)]),
+        (1, "skip", "both", [(0, 3600)]),
+        (1, "once", "first", [(0, 3600)]),
+        (1, "shift", "first", [(0, 0), (0, 3600)]),
+    ],
+)
+def test_a_change_just_before_a_block_reaches_into_it(hours, gap, fold, pieces):
+    block = 1 << BLOCK_BITS
+    came = LocalTimes(Moved(block - 600, hours), gap, fold).block(1)
+    assert [(piece.begin - block, piece.offset) for piece in came] == pieces
+    assert came[0].end - block == (3000 if len(pieces) == 2 else block)
+
+
+def test_the_second_of_two_ends_the_first_also_from_the_next_block():
+    block = 1 << BLOCK_BITS
+    zone = Moved(block + 600, -1)
+    assert [piece.end - block for piece in LocalTimes(zone, "skip", "second").block(0)] == [-3000]
+    assert [piece.end - block for piece in LocalTimes(zone, "skip", "first").block(0)] == [0]
 
 
 @pytest.mark.parametrize("expression", ["30 2 * 3 sunL", "0-59 2 * mar 7L"])
