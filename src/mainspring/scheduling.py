@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import get_args
+from typing import TypedDict, get_args
 
 import msgspec
 
@@ -15,8 +15,8 @@ from mainspring.when.durations import parse_duration
 _RULE = Rule.__struct_fields__
 
 
-class ScheduleSaid(Said, total=False):
-    """The keyword arguments of a schedule.
+class RuleSaid(TypedDict, total=False):
+    """The rule of a schedule, as keyword arguments.
 
     `misfire`: what becomes of occurrences later than `grace` (default "1m"): the "latest" one runs, "all" do (at most
     the last `catch_up`, default 100), or "skip". `overlap`: one comes due while another runs: "skip" it (default),
@@ -31,6 +31,10 @@ class ScheduleSaid(Said, total=False):
     keep: int | None
 
 
+class ScheduleSaid(Said, RuleSaid, total=False):
+    """The keyword arguments of a schedule: its rule, and its tasks' options."""
+
+
 def split(said: Mapping[str, object]) -> tuple[Options, Rule]:
     """The options of a schedule's tasks, and its rule. Errors say what was expected."""
     for word in said:
@@ -39,8 +43,16 @@ def split(said: Mapping[str, object]) -> tuple[Options, Rule]:
             hint = f"; did you mean {close[0]}=?" if close else ""
             known = ", ".join((*_RULE, *Options.__struct_fields__))
             raise InvalidArguments(f"unknown option {word}={hint}; known: {known}")
-    rule = {word: _checked(word, value) for word, value in said.items() if word in _RULE}
-    return options_of({word: value for word, value in said.items() if word not in _RULE}), msgspec.convert(rule, Rule)
+    rule = changed_rule(Rule(), {word: value for word, value in said.items() if word in _RULE})
+    return options_of({word: value for word, value in said.items() if word not in _RULE}), rule
+
+
+def changed_rule(rule: Rule, said: Mapping[str, object]) -> Rule:
+    """The rule with what was said of it."""
+    for word in said:
+        if word not in _RULE:
+            raise InvalidArguments(f"unknown option {word}=; a schedule's rule has {', '.join(_RULE)}")
+    return msgspec.convert({**msgspec.structs.asdict(rule), **{w: _checked(w, v) for w, v in said.items()}}, Rule)
 
 
 def expiring(work: Work, options: Options) -> Work:

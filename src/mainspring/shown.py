@@ -58,6 +58,9 @@ class ShownTask(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     key: str | None
     schedule: str | None
+    occurrence: str | None
+    missed_until: str | None
+    missed_count: int | None
     delivery: str
     timeout: float | None
     expires_at: str | None
@@ -83,13 +86,22 @@ class ShownAttempt(msgspec.Struct, frozen=True):
 
 
 class ShownSchedule(ShownWork, frozen=True, kw_only=True):
-    """A schedule; `rule` in words; `app` is who declared it in code, null when it was added by hand."""
+    """A schedule; `rule` in words; `app` is who declared it in code, null when it was added by hand.
+
+    `grace` and `expires` in seconds.
+    """
 
     name: str
     next_run_at: str | None
     paused: bool
     paused_until: str | None
     rule: str
+    misfire: str
+    grace: float
+    catch_up: int
+    overlap: str
+    keep: int | None
+    expires: float | None
     queue: str
     priority: int
     app: str | None
@@ -136,6 +148,9 @@ def shown_task(row: TaskRow, registry: Registry | None = None) -> ShownTask:
         priority=row.priority,
         key=row.key,
         schedule=row.schedule,
+        occurrence=shown_instant(row.occurrence),
+        missed_until=shown_instant(row.missed_until),
+        missed_count=row.missed_count,
         delivery=options.delivery,
         timeout=None if options.timeout is None else options.timeout / 1e6,
         expires_at=shown_instant(row.expires_at),
@@ -161,12 +176,19 @@ def shown_attempt(row: AttemptRow) -> ShownAttempt:
 def shown_schedule(standing: Standing, registry: Registry | None = None) -> ShownSchedule:
     """The schedule of a stored row."""
     definition = schedule_of(standing)
+    rule = definition.rule
     return ShownSchedule(
         name=standing.name,
         next_run_at=shown_instant(planned(standing)),
         paused=standing.paused,
         paused_until=shown_instant(definition.resume_at) if standing.paused else None,
         rule=_rule(decode_trigger(definition.trigger)),
+        misfire=rule.misfire,
+        grace=rule.grace / 1e6,
+        catch_up=rule.catch_up,
+        overlap=rule.overlap,
+        keep=rule.keep,
+        expires=None if definition.work.expires is None else definition.work.expires / 1e6,
         queue=definition.work.queue,
         priority=definition.work.priority,
         app=standing.app,

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import msgspec
 
@@ -15,22 +15,25 @@ from mainspring.engine.definitions import (
     schedule_of,
     status_of,
 )
-from mainspring.engine.planner import first_run, planned, resumed, stretch_of
+from mainspring.engine.planner import AHEAD_US, LEAD_US, first_run, planned, resumed, stretch_of
 from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
 from mainspring.store.rows import Cancel, Filter, NewTask, Standing
 from mainspring.tasks.state import State
 from mainspring.when.instants import to_datetime
-from mainspring.when.triggers import decode_trigger
+from mainspring.when.triggers import decode_trigger, encode_trigger, parse_trigger
 
 if TYPE_CHECKING:
-    from mainspring.adding import Moment
+    from mainspring.adding import Duration, Moment
     from mainspring.client import Client
+    from mainspring.scheduling import RuleSaid
     from mainspring.task import Task
+    from mainspring.when.triggers import Trigger
 
 log = logging.getLogger("mainspring")
 
 _TRIES = 50
 _MADE_AHEAD = 10_000
+_AHEAD_US = AHEAD_US + LEAD_US  # what may be a task already
 Kind = Literal["schedule", "listener"]
 
 
@@ -149,6 +152,45 @@ class Schedule(_Handle):
 
         self._change(resume, lambda was: stretch_of(was, schedule_of(was), now + 1) if was.paused else [])
 
+    def change(self, trigger: "Trigger | Duration | None" = None, **said: "Unpack[RuleSaid]") -> None:
+        """Another trigger, or another rule (`misfire`, `grace`, `catch_up`, `overlap`, `keep`), from now on.
+
+        What is not said stays. Occurrences that are tasks already and whose instant has not come are made anew.
+        """
+        from mainspring.scheduling import changed_rule
+
+        now = self._client.clock.now()
+
+        def change(standing: Standing) -> Standing:
+            definition = schedule_of(standing)
+            stored = definition.trigger if trigger is None else encode_trigger(parse_trigger(trigger))
+            rule = changed_rule(definition.rule, said)
+            return with_rule(standing, msgspec.structs.replace(definition, trigger=stored, rule=rule), now)
+
+        self._change(change)
+        make_anew(self._client, self._standing, now)
+
+    def backfill(self, start: "Moment", end: "Moment") -> int:
+        """Make up for its occurrences from `start` up to and without `end`, which is past: a task for each, due now.
+
+        Those that are tasks already are left as they are; how many were added. More than 10,000 are refused.
+        """
+        definition, now = self.definition, self._client.clock.now()
+        first, last = self._client.moment(start), self._client.moment(end)
+        if not first < last <= now:
+            raise InvalidValue(f"backfill() expects a start before an end that is past, got {start!r} and {end!r}")
+        trigger = decode_trigger(definition.trigger)
+        tasks: list[NewTask] = []
+        at = trigger.next_us(first - 1)
+        while at is not None and at < last:
+            if len(tasks) == _MADE_AHEAD:
+                raise InvalidValue(f"there are more than {_MADE_AHEAD:,} occurrences from {start!r} to {end!r}")
+            tasks.append(definition.occurrence(self.name, at, judged=True))
+            at = trigger.next_us(at)
+        added = self._client.store.add(tasks, now)
+        self._client.after_adding()
+        return sum(one.created for one in added)
+
     def run_now(self) -> "Task[object]":
         """One task of it, due now, beside its occurrences."""
         now = self._client.clock.now()
@@ -262,16 +304,41 @@ def _renew(client: "Client", new: Standing, now: int) -> None:
         stored = find_standing(client, new.kind, new.name)
         if _same_rule(stored, new):
             return
-        definition = new.definition
         if new.kind == "schedule":  # a pause is kept, with its end
             resume_at = schedule_of(stored).resume_at
-            definition = encode(msgspec.structs.replace(schedule_of(new), resume_at=resume_at))
-        renewed = msgspec.structs.replace(stored, definition=definition, next_run_at=new.next_run_at)
+            renewed = with_rule(stored, msgspec.structs.replace(schedule_of(new), resume_at=resume_at), now)
+        else:
+            renewed = msgspec.structs.replace(stored, definition=new.definition)
         if client.store.advance(renewed, (), now):
             if new.kind == "schedule":
-                withdraw_made_ahead(client, new.name, "schedule changed")
+                make_anew(client, renewed, now)
             log.info("the %s %r was changed in the code; the new rule holds from now", new.kind, new.name)
             return
+
+
+def with_rule(standing: Standing, definition: ScheduleDefinition, now: int) -> Standing:
+    """The schedule under another rule, which goes on where no task can have been made yet; `make_anew` does the rest.
+
+    An occurrence is one task: while one of the old rule is there, none of the new rule at the same instant can be made.
+    """
+    after = now if standing.paused else now + _AHEAD_US
+    return msgspec.structs.replace(standing, definition=encode(definition), next_run_at=first_run(definition, after))
+
+
+def make_anew(client: "Client", standing: Standing, now: int) -> None:
+    """The rule has changed: its occurrences that are tasks already are replaced by those of the new one."""
+    withdraw_made_ahead(client, standing.name, "schedule changed")
+    if standing.paused:
+        return
+    definition = schedule_of(standing)
+    trigger = decode_trigger(definition.trigger)
+    tasks: list[NewTask] = []
+    at = trigger.next_us(now)
+    while at is not None and at <= now + _AHEAD_US:
+        tasks.append(definition.occurrence(standing.name, at))
+        at = trigger.next_us(at)
+    client.store.add(tasks, now)
+    client.after_adding()
 
 
 def withdraw_made_ahead(client: "Client", schedule: str, reason: str) -> None:

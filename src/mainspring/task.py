@@ -122,6 +122,21 @@ class Task(Generic[R_co]):
         return self._row.schedule
 
     @property
+    def occurrence(self) -> datetime | None:
+        """The instant at which its schedule says it is due, wherever `run_at` moves; None of what is no occurrence."""
+        return None if self._row.occurrence is None else to_datetime(self._row.occurrence)
+
+    @property
+    def missed_until(self) -> datetime | None:
+        """Of a stretch of occurrences that was missed (one task for all; `occurrence` is the first): the last one."""
+        return None if self._row.missed_until is None else to_datetime(self._row.missed_until)
+
+    @property
+    def missed_count(self) -> int | None:
+        """Of such a stretch: how many occurrences it is."""
+        return self._row.missed_count
+
+    @property
     def error(self) -> Problem | None:
         """What went wrong: `.type`, `.message`, `.traceback`, all text."""
         return None if self._row.error is None else decode_problem(self._row.error)

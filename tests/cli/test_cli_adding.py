@@ -10,7 +10,8 @@ from mainspring.tasks.codec import decode_call as decode_arguments
 
 KEYS = [
     "id", "name", "label", "function", "kind", "state", "reason", "run_at", "started_at", "finished_at", "lateness_ms",
-    "attempt", "max_attempts", "queue", "priority", "key", "schedule", "delivery", "timeout", "expires_at", "args",
+    "attempt", "max_attempts", "queue", "priority", "key", "schedule", "occurrence", "missed_until", "missed_count",
+    "delivery", "timeout", "expires_at", "args",
     "kwargs", "command", "exit_code", "error", "result", "created_at",
 ]  # fmt: skip
 

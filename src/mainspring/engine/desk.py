@@ -18,6 +18,7 @@ DAY_US = 86_400_000_000
 def steps(engine: "Engine", loops: Sequence[Loop]) -> list[Step]:
     """What is done in each turn of the desk, in this order; `loops`: the desk's own, and the others."""
     desk, pruner = Desk(engine), Pruner(engine.store, engine.plan.retention)
+    engine.planner.made = pruner.trim
     keeps = (desk, engine.claimer, engine.peers, engine.watchdog, pruner)  # instants, or elapsed time
     # moved by hand, the clock would have to stop for every look
     zones = Zones(engine.store, engine.planner, DAY_US if isinstance(loops[0], ManualLoop) else INTERVAL_US)

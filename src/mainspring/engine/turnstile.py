@@ -62,24 +62,28 @@ class Turnstile:
         """Something has ended here: who waits tries again."""
         if not self._waiting:
             return
+        first: dict[str | None, Held] = {}
         with self._lock:
-            waiting = [held for held in self._waiting.values() if not held.gone]
-            self._waiting.clear()
-        if self._timeline.hasten(waiting):
+            self._waiting = {id_: held for id_, held in self._waiting.items() if not held.gone}
+            for held in sorted(self._waiting.values(), key=lambda held: held.order):
+                first.setdefault(held.task.schedule, held)
+        if self._timeline.hasten(first.values()):
             self._again()
 
     def _misfires(self, held: Held, now: int) -> bool:
         """It is later than the grace: is it not to run any more?"""
         if held.options.misfire != "latest":
             return held.options.misfire == "skip"
-        return any(row.run_at > held.run_at and row.attempt == 0 for row in self._siblings(held, State.WAITING, now))
+        later = self._siblings(held, now, State.WAITING, State.RUNNING, State.SUCCEEDED, State.FAILED)
+        return any(row.run_at > held.run_at for row in later)
 
     def _overlaps(self, held: Held, schedule: str, now: int) -> bool:
         with self._lock:
             here = [slot for slot in self.slots if self._is_at(slot, schedule, held)]
             elsewhere = [] if here or self._alone() else self._elsewhere(held, now)
-            if not here and not elsewhere:
+            if not here and not elsewhere and not self._is_before(held, schedule):
                 self._through[schedule] = held
+                self._waiting.pop(held.id, None)
                 return False
             if held.options.overlap == "skip":
                 self._put(settle.missed(held, now, OVERLAP))
@@ -91,6 +95,11 @@ class Turnstile:
             self._end(here, elsewhere)
         return True
 
+    def _is_before(self, held: Held, schedule: str) -> bool:
+        """Does one wait here that is to go first?"""
+        waiting = [one for one in self._waiting.values() if one.task.schedule == schedule and not one.gone]
+        return any(one.order < held.order for one in waiting)
+
     def _is_at(self, slot: Slot, schedule: str, held: Held) -> bool:
         """Is it at another one of this schedule: has that started, or been let through to start?"""
         other = slot.held
@@ -101,12 +110,12 @@ class Turnstile:
 
     def _elsewhere(self, held: Held, now: int) -> list[TaskRow]:
         """Those that another node runs, or has and is to start first."""
-        running = self._siblings(held, State.RUNNING, now)
-        waiting = [row for row in self._siblings(held, State.WAITING, now) if row.run_at < held.run_at]
-        return [row for row in running + waiting if row.holder is not None and row.holder != self._node]
+        unfinished = self._siblings(held, now, State.RUNNING, State.WAITING)
+        first = [row for row in unfinished if row.state is State.RUNNING or row.run_at < held.run_at]
+        return [row for row in first if row.holder is not None and row.holder != self._node]
 
-    def _siblings(self, held: Held, state: State, now: int) -> list[TaskRow]:
-        wanted = Filter(schedule=held.task.schedule, states=(state,), due_before=now + 1, limit=_MANY)
+    def _siblings(self, held: Held, now: int, *states: State) -> list[TaskRow]:
+        wanted = Filter(schedule=held.task.schedule, states=states, due_before=now + 1, limit=_MANY)
         return [row for row in self._store.find(wanted) if row.id != held.id]
 
     def _end(self, here: list[Slot], elsewhere: list[TaskRow]) -> None:

@@ -333,6 +333,14 @@ class MemoryStore(Store):
                 self._table.delete(task)
             return len(old[:limit])
 
+    def trim(self, schedule: str, keep: int, limit: int) -> int:
+        with self._lock:
+            ended = self._table.which(lambda task: task.new.schedule == schedule and task.finished_at is not None)
+            ended.sort(key=lambda task: (task.finished_at or 0, task.id), reverse=True)
+            for task in ended[keep : keep + limit]:
+                self._table.delete(task)
+            return len(ended[keep : keep + limit])
+
     def watch(self) -> MemoryWatch:
         with self._lock:
             watch = MemoryWatch(self._forget)

@@ -71,7 +71,8 @@ _OCCURRENCES = """
 ALTER TABLE task ADD COLUMN occurrence INTEGER;
 ALTER TABLE task ADD COLUMN missed_until INTEGER;
 ALTER TABLE task ADD COLUMN missed_count INTEGER;
-CREATE UNIQUE INDEX task_occurrence ON task (schedule, occurrence) WHERE occurrence IS NOT NULL AND state <> 4;
+CREATE UNIQUE INDEX task_occurrence ON task (schedule, occurrence) WHERE occurrence IS NOT NULL AND missed_count IS NULL
+  AND state <> 4;
 """
 
 STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING, _OCCURRENCES)

@@ -71,7 +71,7 @@ class Seat(Protocol):
 
 
 class Store(Protocol):
-    """Where tasks are kept. 26 methods, exact contracts, no capability flags."""
+    """Where tasks are kept. 27 methods, exact contracts, no capability flags."""
 
     url: str
 
@@ -87,7 +87,8 @@ class Store(Protocol):
         one caller's refusal never touches another's tasks.
 
         An occurrence of a schedule is one task: where there is one with this `schedule` and `occurrence` that was not
-        cancelled, that task is returned (`created=False`). A task with `missed` is finished as soon as it is added.
+        cancelled, that task is returned (`created=False`). A task with `missed` is finished as soon as it is added, and
+        stands in nobody's way.
 
         With a `bound`, `QueueFull` is raised and nothing added when tasks that are due would become more, and more than
         `bound.most` would then be due and wait (see `pending`). Counted in the same transaction, by the time that
@@ -241,6 +242,9 @@ class Store(Protocol):
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     def prune(self, before: int, limit: int) -> int:
         """Forget at most `limit` tasks that finished before `before`, with their attempts and output; how many."""
+
+    def trim(self, schedule: str, keep: int, limit: int) -> int:
+        """Forget at most `limit` of a schedule's finished tasks beyond the `keep` that finished last; how many."""
 
     def watch(self) -> Watch:
         """Be told of news from now on."""

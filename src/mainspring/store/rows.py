@@ -46,8 +46,10 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def occurrence_name(self) -> tuple[str, int] | None:
-        """What makes an occurrence the same as another; None of other tasks."""
-        return None if self.schedule is None or self.occurrence is None else (self.schedule, self.occurrence)
+        """What makes an occurrence the same as another; None of other tasks, and of a stretch."""
+        if self.schedule is None or self.occurrence is None or self.missed is not None:
+            return None
+        return self.schedule, self.occurrence
 
 
 class Added(msgspec.Struct, frozen=True, gc=False):

@@ -318,8 +318,15 @@ class SqliteStore:
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     def prune(self, before: int, limit: int) -> int:
+        return self._forget(sql.OLD, (before, limit))
+
+    def trim(self, schedule: str, keep: int, limit: int) -> int:
+        return self._forget(sql.BEYOND, (schedule, keep, limit))
+
+    def _forget(self, which: str, values: tuple[int | str, ...]) -> int:
+        """Forget the tasks whose ids the statement tells."""
         with self._db.write(durable=False) as con:
-            ids = con.execute(sql.OLD, (before, limit)).get
+            ids = con.execute(which, values).get
             for statement in sql.FORGET:
                 con.execute(statement, (ids,))
             forgotten = con.changes()

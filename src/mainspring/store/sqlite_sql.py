@@ -129,11 +129,12 @@ FROM json_each(?1) j CROSS JOIN task t ON t.id = j.value CROSS JOIN lane l ON l.
 OCCURRENCES = """
 SELECT json_group_array(json_array(schedule, occurrence, id)) FROM task
 WHERE (schedule, occurrence) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))
-  AND occurrence IS NOT NULL AND state <> 4"""
+  AND occurrence IS NOT NULL AND missed_count IS NULL AND state <> 4"""
 OCCURRENCE_OF = """
 SELECT other.id FROM task JOIN task AS other
   ON other.schedule = task.schedule AND other.occurrence = task.occurrence
-WHERE task.id = ? AND task.state = 4 AND other.occurrence IS NOT NULL AND other.state <> 4"""
+WHERE task.id = ? AND task.state = 4 AND other.occurrence IS NOT NULL AND other.missed_count IS NULL
+  AND other.state <> 4"""
 
 # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 JOIN = "INSERT INTO node (host, pid, version, workers, started_at, app) VALUES (?, ?, ?, ?, ?, ?)"
@@ -178,6 +179,10 @@ SELECT json_group_array(id ORDER BY finished_at, id) FROM (
         for fired in (0, 1)
     )
 }) ORDER BY finished_at, id LIMIT ?2)"""
+BEYOND = """
+SELECT json_group_array(id) FROM (
+  SELECT id FROM task WHERE schedule = ?1 AND schedule IS NOT NULL AND state >= 2 ORDER BY finished_at DESC, id DESC
+  LIMIT ?3 OFFSET ?2)"""
 FORGET = tuple(
     f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))"
     for table, column in (("attempt", "task"), ("output", "task"), ("task", "id"))

@@ -87,8 +87,19 @@ def a_stretch_that_was_missed_is_one_finished_task(trial: Trial) -> None:
     assert (row.state, row.reason, row.finished_at) == (State.MISSED, "misfire", T + 100)
     assert (row.occurrence, row.missed_until, row.missed_count) == (T, T + 90, 10)
     assert trial.store.stats().counts[State.MISSED] == 1
-    trial.store.prune(T + 101, 10)
-    assert trial.store.add([stretch], T + 100)[0].created
+    assert trial.store.add([new(T, schedule="s", occurrence=T)], T)[0].created  # it may be made up for
+
+
+def trimming_keeps_the_last_ones(trial: Trial) -> None:
+    """`trim`: of a schedule's finished tasks those beyond the `keep` last are forgotten, at most `limit` at a time."""
+    for n in range(6):
+        missed = Missed("misfire", T + n, 1)
+        trial.store.add([new(T + n, schedule="s", occurrence=T + n, missed=missed)], T + n)
+    trial.store.add([new(T, schedule="s"), new(T)], T)
+    assert trial.store.trim("s", 2, 3) == 3
+    assert trial.store.trim("s", 2, 3) == 1
+    assert trial.store.trim("s", 2, 3) == 0
+    assert {row.finished_at for row in trial.store.find(Filter(schedule="s"))} == {None, T + 4, T + 5}
 
 
 def in_order_of_kind_and_name(trial: Trial) -> None:
