@@ -30,7 +30,7 @@ INNER = {
     mainspring.Schedule: {"KIND", "definition", "standing"},
     mainspring.Listener: {"KIND", "definition", "standing"},
     mainspring.Cron: {"KIND", "from_stored", "next_us", "stored"},
-    mainspring.Every: {"KIND", "from_stored", "next_us", "stored"},
+    mainspring.Every: {"KIND", "count_us", "from_stored", "next_us", "stored"},
     TaskContext: {"stop"},
     Batch: set(),
     Aio: {"add_new"},

@@ -12,16 +12,17 @@ from mainspring.when.local_times import PROBE_US
 from mainspring.when.shown import shown
 from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
 
-# A search ends after so many stretches of days that are left out: a hundred years, should each be one day.
-_STRETCHES = 36_525
+# A search ends after so many stretches of days that are left out, 27 years at the least, should each be one day.
+_STRETCHES = 10_000
 _IN_A_ROW = 100_000  # ... or after so many instants in a row that another trigger takes away
+_AT_FIRST = 5_000  # of either, where nothing has been found yet: then nothing is left, and making it fails
 
 
 class Except(Value):
     """What `a - b` and `a & days` make. `without`: a trigger, whose instants are left out, or days.
 
-    Refused when nothing is left. When so much in a row is left out that the next instant is more than a hundred years
-    (days) or 100,000 occurrences (a trigger) away, there is none.
+    Refused when nothing is left. After 100,000 occurrences in a row that a trigger takes away, or 10,000 stretches of
+    days, there is no next one.
     """
 
     __slots__ = ("_of", "_without", "_zone")
@@ -45,8 +46,9 @@ class Except(Value):
             taken(without)
         self._set(_of=of, _without=without, _zone=zone)
         check_size(self)
-        probe = PROBE_US if of.next_us(PROBE_US) is not None else MIN_INSTANT
-        if self.next_us(probe) is None:
+        # Days of the past are accepted, too: a stored rule must be readable when it is over.
+        probes = (PROBE_US, 0) if of.next_us(PROBE_US) is not None else (MIN_INSTANT,)
+        if all(self._first(probe, _AT_FIRST, _AT_FIRST) is None for probe in probes):
             never(shown(self), "all that it has is left out; leave out less")
 
     @property
@@ -67,18 +69,21 @@ class Except(Value):
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""
+        return self._first(after, _STRETCHES, _IN_A_ROW)
+
+    def _first(self, after: int, stretches: int, in_a_row: int) -> int | None:
         if isinstance(self._without, Days):
-            return self._next_by_day(after, self._without)
-        for _ in range(_IN_A_ROW):
+            return self._first_by_day(after, self._without, stretches)
+        for _ in range(in_a_row):
             at = self._of.next_us(after)
             if at is None or self._without.next_us(at - 1) != at:
                 return at
             after = at
         return None
 
-    def _next_by_day(self, after: int, days: Days) -> int | None:
+    def _first_by_day(self, after: int, days: Days, stretches: int) -> int | None:
         assert self._zone is not None
-        for _ in range(_STRETCHES):
+        for _ in range(stretches):
             at = self._of.next_us(after)
             if at is None:
                 return None

@@ -87,8 +87,9 @@ class RRule(LocalRule):
         begin = _period(self._rule, self._start, wanted)
         shift = (_LATEST_COPY - (_NAIVE_EPOCH + timedelta(seconds=begin)).year) // 400 * _CYCLE
         copy = _NAIVE_EPOCH + timedelta(seconds=wanted + shift)
+        expand = _library()
         try:
-            for found in _expand(self._rule.text, _NAIVE_EPOCH + timedelta(seconds=begin + shift)):
+            for found in expand(self._rule.text, dtstart=_NAIVE_EPOCH + timedelta(seconds=begin + shift)):
                 if found >= copy:
                     return local_second(found) - shift
         except (ValueError, OverflowError):
@@ -190,10 +191,6 @@ def _period(rule: Rule, start: datetime, wanted: int) -> int:
         return first
     year, month = divmod(base + number * months, 12)
     return local_second(datetime(year, month + 1, 1))  # noqa: DTZ001  # local
-
-
-def _expand(text: str, start: datetime) -> Iterable[datetime]:
-    return _library()(text, dtstart=start)
 
 
 @lru_cache(maxsize=1)

@@ -64,7 +64,8 @@ class Union(Value):
         return (frozenset(self._parts),)
 
     def __repr__(self) -> str:
-        return " | ".join(in_brackets(part) for part in self._parts)
+        parts = self._parts if len(self._parts) > 1 else self._parts * 2  # a | a is a union, too
+        return " | ".join(map(in_brackets, parts))
 
     def __str__(self) -> str:
         return "; or ".join(map(str, self._parts))
