@@ -73,6 +73,7 @@ class Attempt:
         early: int,
     ) -> None:
         self._now = clock.now
+        self._boottime = clock.boottime
         self._registry = registry
         self._journal = journal
         self._recorder = recorder
@@ -114,10 +115,12 @@ class Attempt:
         self._journal.note(held.id, held.token, now)  # the same instant as in the store: it is the same start
         if slot.marked:
             now = self._now()  # its lateness has the fsync in it: the body begins after that
+        slot.began = began = self._boottime()
         slot.started_at = now
         if timeout is not None:
             self._limits.watch(slot, held, timeout)
         settlement = self._programs.attempt(held, slot) if call is None else self._call(held, slot, call)
+        settlement = settle.timed(settlement, self._boottime() - began)
         if not slot.settled:
             slot.settled = True  # before it is put: what has ended is not marked as running any more
             self._recorder.put(settlement)

@@ -89,6 +89,7 @@ class Outcome(msgspec.Struct, array_like=True, tag=3, frozen=True, gc=False):
     names: tuple[str, ...] = ()
     after: int = 0
     why: str = ""
+    took: int = 0  # µs, by the boot-time clock; 0: not known
 
 
 class Begin(msgspec.Struct, array_like=True, tag=4, frozen=True, gc=False):

@@ -158,6 +158,7 @@ class Tasks:
         output.owner = feed.task, feed.token
         value: object = None
         error = unreadable
+        began = self._clock.boottime()
         if error is None:
             try:
                 if is_async:
@@ -171,29 +172,33 @@ class Tasks:
                         value = self._coroutines.run(lambda: value, (), {}, context)
             except BaseException as raised:  # noqa: BLE001  # whatever a body raises ends its attempt, never its worker
                 error = raised
-        finished_at = self._now()
+        finished_at, took = self._now(), self._clock.boottime() - began
         if self._link.forked:
             os._exit(0)  # the body has forked and both copies returned: this one is not the daemon's
         if error is not None:
-            return self._ended_badly(feed, started_at, finished_at, error)
+            return self._ended_badly(feed, started_at, finished_at, error, took)
         if value is None or feed.fence is not None:  # nobody asks what a listener returns
-            return Outcome(feed.task, feed.token, started_at, finished_at, "ok", None, output.end(), self._done())
+            return Outcome(
+                feed.task, feed.token, started_at, finished_at, "ok", None, output.end(), self._done(), took=took
+            )
         try:
             result = encode_result(value, plan)
         except MainspringError as refused:
             return Outcome(
                 feed.task, feed.token, started_at, finished_at, "unkept", None, output.end(), self._done(),
-                describe(refused),
+                describe(refused), took=took,
             )  # fmt: skip
-        return Outcome(feed.task, feed.token, started_at, finished_at, "ok", result, output.end(), self._done())
+        return Outcome(
+            feed.task, feed.token, started_at, finished_at, "ok", result, output.end(), self._done(), took=took
+        )
 
-    def _ended_badly(self, feed: Feed, started_at: int, finished_at: int, error: BaseException) -> Outcome:
+    def _ended_badly(self, feed: Feed, started_at: int, finished_at: int, error: BaseException, took: int) -> Outcome:
         later = isinstance(error, RetryLater)
         problem = describe(error)
         return Outcome(
             feed.task, feed.token, started_at, finished_at, "later" if later else "error", None,
             self._link.output.end(), self._done(), problem, class_names(type(error)),
-            error.after if isinstance(error, RetryLater) else 0,
+            error.after if isinstance(error, RetryLater) else 0, took=took,
         )  # fmt: skip
 
     def _find(self, feed: Feed) -> Target | str:

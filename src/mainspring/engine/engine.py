@@ -359,7 +359,8 @@ class Engine:
             held = slot.held
             if held is not None and slot.started_at and not slot.settled:
                 slot.settled = True
-                self.recorder.put(settle.interrupted(held, slot.attempt, slot.started_at, now))
+                given_back = settle.interrupted(held, slot.attempt, slot.started_at, now)
+                self.recorder.put(settle.timed(given_back, None))
                 log.warning("task %s did not end within the grace and was given back", held.id)
 
     def _leave(self) -> None:

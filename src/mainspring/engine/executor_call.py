@@ -105,7 +105,7 @@ def _call(
     unreadable: BaseException | None,
 ) -> Outcome:
     """Call the function and say how it ended."""
-    plan = plan_of(found.function)
+    plan, began = plan_of(found.function), _clock.boottime()
     try:
         if unreadable is not None:
             raise unreadable
@@ -124,13 +124,14 @@ def _call(
         return Outcome(
             feed.task, feed.token, started_at, _clock.now(), "error" if later is None else "later",
             problem=describe(error), names=class_names(type(error)), after=later or 0,
+            took=_clock.boottime() - began,
         )  # fmt: skip
-    finished_at = _clock.now()
+    finished_at, took = _clock.now(), _clock.boottime() - began
     try:
         result = None if value is None else encode_result(value, plan)
     except MainspringError as refused:
-        return Outcome(feed.task, feed.token, started_at, finished_at, "unkept", problem=describe(refused))
-    return Outcome(feed.task, feed.token, started_at, finished_at, "ok", result)
+        return Outcome(feed.task, feed.token, started_at, finished_at, "unkept", problem=describe(refused), took=took)
+    return Outcome(feed.task, feed.token, started_at, finished_at, "ok", result, took=took)
 
 
 def _awaited(found: Registered, args: tuple[object, ...], kwargs: dict[str, object], context: TaskContext) -> object:

@@ -9,6 +9,8 @@ from mainspring.engine.executor_kinds import Ill
 
 log = logging.getLogger("mainspring")
 
+_MOMENT_US = 1_000_000
+
 
 class Health:
     """What is known of an executor by what it did last. All methods may be called from any thread."""
@@ -20,6 +22,7 @@ class Health:
         self._lock = threading.Lock()
         self.failures = 0  # in a row
         self.rests_until = 0  # wall clock, µs; 0: it may be tried
+        self._rest = 0  # how long it was left alone for that
 
     def failed(self, words: str, ill: Ill) -> None:
         """It has failed. Of many failures at once one counts."""
@@ -27,7 +30,7 @@ class Health:
             if self.rests_until:
                 return
             self.failures += 1
-            wait = delay_us("executor", self.failures)
+            self._rest = wait = delay_us("executor", self.failures)
             self.rests_until = self._now() + wait
         log.error(
             "the executor has failed (%s); due tasks wait, it is tried again in %.1f s. %s",
@@ -49,7 +52,8 @@ class Health:
     def rested(self, now: int) -> bool:
         """May it be tried again, and might it not a moment ago?"""
         with self._lock:
-            if not self.rests_until or now < self.rests_until:
+            # further off than it ever is (`now` may have been read a moment ago): the clock was set back meanwhile
+            if 0 < self.rests_until - now <= self._rest + _MOMENT_US or not self.rests_until:
                 return False
             self.rests_until = 0
             return True

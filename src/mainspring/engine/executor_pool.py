@@ -223,7 +223,7 @@ class ExecutorPool(Pool):
             self._health.failed(f"it has not run task {held.id}: {told.why}", Ill.CLOCK)
         else:
             self._well()
-            self.took(told.finished_at - told.started_at)
+            self.took(told.took or told.finished_at - told.started_at)
         if slot.settled:  # by its time limit, or at the daemon's end
             return
         settlement = outcomes.judge(outcomes.Ending(held, slot.attempt, slot.cause, told), self._host.now())

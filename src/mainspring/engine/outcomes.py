@@ -20,6 +20,11 @@ class Ending(NamedTuple):
 
 def judge(ending: Ending, now: int) -> Settlement | None:
     """The settlement; None when nothing was run and it is to be tried again, for the clock was set back."""
+    settlement = _judged(ending, now)
+    return None if settlement is None else settle.timed(settlement, ending.outcome.took or None)
+
+
+def _judged(ending: Ending, now: int) -> Settlement | None:
     held, attempt, cause, told = ending
     begun, ended, output = told.started_at, told.finished_at, told.output
     if told.kind == "unknown":
@@ -46,6 +51,12 @@ def death(
     held: Held, attempt: int, cause: str | None, started_at: int | None, now: int, words: str, output: str | None
 ) -> Settlement:
     """What ran it died: because it was ended for its time limit or a cancel, or by itself."""
+    return settle.timed(_died(held, attempt, cause, started_at, now, words, output), None)
+
+
+def _died(
+    held: Held, attempt: int, cause: str | None, started_at: int | None, now: int, words: str, output: str | None
+) -> Settlement:
     problem = Problem("WorkerLost", f"the worker process {words}")
     if cause == settle.TIME_LIMIT and started_at is not None:
         limit = settle.time_limit(held)

@@ -19,6 +19,7 @@ class Slot:
 
     __slots__ = (
         "attempt",
+        "began",
         "cause",
         "context",
         "gate",
@@ -45,6 +46,7 @@ class Slot:
         self.context: TaskContext | None = None
         self.attempt = 0
         self.started_at = 0  # wall clock; 0: not started yet
+        self.began = 0  # the same by the boot-time clock, if it runs in this process
         self.marked = False  # recorded as running
         self.settled = False  # settled by the time limit while its body goes on
         self.cause: str | None = None  # why it was asked to stop

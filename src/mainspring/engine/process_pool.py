@@ -289,7 +289,7 @@ class ProcessPool(Pool):
             self._loop.unwatch(child.fileno())
             self._nursery.retire(child)
         self._free(place)
-        duration = outcome.finished_at - outcome.started_at
+        duration = outcome.took or outcome.finished_at - outcome.started_at
         if outcome.finished_at and duration >= 0:  # else nothing was run, or the clock was set back meanwhile
             self._expectations.learn(held.lane.work, duration)
             self.took(duration)

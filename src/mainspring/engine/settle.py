@@ -5,6 +5,9 @@ One match from an ending to the next state. Nothing here reads a clock, runs a b
 
 from collections.abc import Sequence
 
+import msgspec
+
+from mainspring.engine.clockwatch import STEP_US
 from mainspring.engine.timeline import Held
 from mainspring.store.rows import Settlement
 from mainspring.tasks.options import decode_options, encode_options
@@ -150,6 +153,21 @@ def returned(held: Held, attempt: int | None = None) -> Settlement:
     """Given back: free again, as it was. `attempt` counts a start that was interrupted by the daemon's stop."""
     task = held.task
     return Settlement(held.id, held.token, _WAITING, False, task.attempt if attempt is None else attempt, task.failures)
+
+
+def timed(settlement: Settlement, elapsed: int | None) -> Settlement:
+    """The same, if its attempt took `elapsed` µs (None: not known) by the clock too.
+
+    Should the clock have been set meanwhile, the end is told by the clock as it was at the start: an attempt does not
+    end before it began, and lasts as long as it did. What follows, such as a retry, goes by the clock as it is.
+    """
+    began, ended = settlement.started_at, settlement.finished_at
+    if began is None or ended is None:
+        return settlement
+    shown = ended - began
+    if shown >= 0 and (elapsed is None or abs(shown - elapsed) < STEP_US):
+        return settlement
+    return msgspec.structs.replace(settlement, finished_at=began + (elapsed or 0))
 
 
 def lost(

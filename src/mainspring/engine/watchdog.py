@@ -94,8 +94,7 @@ class Watchdog:
         last = rule is None or held.task.failures >= rule.times
         if slot.cause == settle.TIME_LIMIT and last and held.lane.kind is Kind.FUNCTION and not slot.settled:
             slot.settled = True
-            self._put(
-                settle.failed(
-                    held, slot.attempt, slot.started_at, now, settle.TIME_LIMIT, settle.time_limit(held), retry=False
-                )
+            ended = settle.failed(
+                held, slot.attempt, slot.started_at, now, settle.TIME_LIMIT, settle.time_limit(held), retry=False
             )
+            self._put(settle.timed(ended, self._clock.boottime() - slot.began if slot.began else None))
