@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mainspring import lateness, shown, status
-from mainspring.cli import importing, overview, previewing, upcoming
+from mainspring.cli import changing, importing, overview, previewing, upcoming
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/json.md"
 
@@ -25,6 +25,7 @@ def section(heading: str) -> str:
         ("Top", overview.Overview),
         ("Next", upcoming.Upcoming),
         ("Preview", previewing.Previewed),
+        ("Backfill", changing.Backfilled),
         ("Import", importing.Imported),
     ],
 )

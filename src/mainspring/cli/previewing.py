@@ -74,7 +74,7 @@ def preview_verb(
             raise click.UsageError(f"--gap and --fold are for an expression; {text!r} is a stored schedule")
         trigger, local = decode_trigger(schedule.definition.trigger), session.zone(tz)
     else:
-        trigger = _expression(session, text, named(session.zone(tz)), gap, fold)
+        trigger = _rule_of(session, text, named(session.zone(tz)), gap, fold)
     after = now if start is None else parse_when(start, now=now, tz=session.zone(tz)) - 1
     _answer(session, schedule, trigger, after, count, local, now)
     return 0
@@ -118,14 +118,10 @@ def _stored(session: Session, name: str) -> Schedule | None:
     return next((one for one in handles if one.name == name), None)
 
 
-def _expression(session: Session, text: str, tz: str, gap: str | None, fold: str | None) -> Trigger:
-    """A cron expression, or a duration; what is neither was meant as a name."""
+def _rule_of(session: Session, text: str, tz: str, gap: str | None, fold: str | None) -> Trigger:
+    """An expression or a duration; one word that is neither was meant as a name."""
     try:
-        return Every(text)
-    except InvalidValue:
-        pass
-    try:
-        return Cron(text, tz=tz, gap=gap, fold=fold)
+        return expression(text, tz, gap, fold)
     except InvalidValue:
         if len(text.split()) > 1 or text.startswith("@"):
             raise
@@ -134,6 +130,14 @@ def _expression(session: Session, text: str, tz: str, gap: str | None, fold: str
     except NotFound as error:
         raise NotFound(f"{error} An expression has five or six fields, in quotes: '0 3 * * *'") from None
     return decode_trigger(found.definition.trigger)
+
+
+def expression(text: str, tz: str, gap: str | None, fold: str | None) -> Trigger:
+    """The rule that `every` or `cron` would make of it."""
+    try:
+        return Every(text)
+    except InvalidValue:
+        return Cron(text, tz=tz, gap=gap, fold=fold)
 
 
 def _iso(instant: int, zone: tzinfo) -> str:

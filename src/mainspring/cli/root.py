@@ -41,7 +41,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "retry": ("steering", "let tasks that did not succeed run again"),
         "pause": ("steering", "start nothing more, of a queue or at all"),
         "resume": ("steering", "end a pause"),
-        "schedules": ("schedules", "list, show, preview, remove, pause, resume, run-now"),
+        "schedules": ("schedules", "list, show, preview, change, pause, remove, ..."),
         "listeners": ("listeners", "list, show, remove, pause, resume, restart"),
         "import": ("importing", "crontab FILE: its rules as schedules"),
     },

@@ -3,6 +3,7 @@
 import click
 
 from mainspring.cli import completing
+from mainspring.cli.changing import backfill_verb, change_verb
 from mainspring.cli.previewing import preview_verb
 from mainspring.cli.session import Session
 from mainspring.cli.standings import Standings
@@ -10,9 +11,12 @@ from mainspring.cli.terminal import clean, out, pairs, say, table
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import Family, verb
 from mainspring.cli.work import what
+from mainspring.cli.zones import following, rule_words
 from mainspring.shown import ShownSchedule, shown_schedule, shown_task
 from mainspring.standing import Schedule
-from mainspring.when.instants import from_datetime, parse_instant, to_datetime
+from mainspring.when.durations import format_duration
+from mainspring.when.instants import parse_instant, to_datetime
+from mainspring.when.triggers import decode_trigger
 from mainspring.when.wall import parse_when
 
 _NEXT = 5
@@ -20,7 +24,7 @@ _NEXT = 5
 
 @click.group("schedules", cls=Family)
 def schedules_verb(**_: object) -> None:
-    """List, show, preview, remove, pause, resume schedules, or run one now. Alone: list."""
+    """List, show, preview, change, remove, pause, resume, back-fill schedules, or run one now. Alone: list."""
 
 
 def _shown(session: Session, schedule: Schedule) -> ShownSchedule:
@@ -34,14 +38,15 @@ _schedules = Standings("schedule", lambda client: client.schedules(), _shown, co
 def _list(session: Session) -> int:
     """List the schedules of the store."""
     client, zone = session.client, session.zone()
-    shown = [_shown(session, schedule) for schedule in client.schedules()]
+    handles = client.schedules()
+    shown = [_shown(session, schedule) for schedule in handles]
     if session.answer(shown):
         return 0
     now, rows = client.clock.now(), []
-    for line in shown:
+    for schedule, line in zip(handles, shown, strict=True):
         at = None if line.next_run_at is None or line.paused else parse_instant(line.next_run_at)
         when = _pause_of(line) if line.paused else "" if at is None else distance(at, now)
-        rows.append((line.name, line.rule, when, "" if at is None else exact(at, zone), what(line)))
+        rows.append((line.name, _rule(schedule), when, "" if at is None else exact(at, zone), what(line)))
     if rows:
         table(("NAME", "RULE", "NEXT", "AT", "WHAT"), rows)
     else:
@@ -60,17 +65,16 @@ def _show(session: Session, name: str) -> int:
     zone, now = session.zone(), session.client.clock.now()
     lines = [
         ("schedule", shown.name),
-        ("rule", shown.rule),
+        ("rule", _rule(schedule)),
         ("paused", _pause_of(shown)),
+        *_missed(schedule),
         ("runs", what(shown)),
         ("queue", f"{shown.queue}, priority {shown.priority}"),
         ("declared in", shown.app or "the command line"),
     ]
     pairs([(name, value) for name, value in lines if value])
     if not shown.paused:
-        for moment in schedule.next(_NEXT):
-            instant = from_datetime(moment)
-            out(f"  {exact(instant, zone)}  {distance(instant, now)}")
+        out(following(decode_trigger(schedule.definition.trigger), now, _NEXT, zone))
     return 0
 
 
@@ -98,6 +102,21 @@ def _run_now(session: Session, name: str) -> int:
     return 0
 
 
+def _rule(schedule: Schedule) -> str:
+    return rule_words(decode_trigger(schedule.definition.trigger))
+
+
+def _missed(schedule: Schedule) -> list[tuple[str, str]]:
+    """What becomes of occurrences that cannot run in time."""
+    rule = schedule.definition.rule
+    most = f", at most {rule.catch_up}" if rule.misfire == "all" else ""
+    return [
+        ("misfire", f"{rule.misfire}{most}; missed is what is later than {format_duration(rule.grace)}"),
+        ("overlap", rule.overlap),
+        ("keeps", "" if rule.keep is None else f"{rule.keep} finished tasks"),
+    ]
+
+
 def _pause_of(shown: ShownSchedule) -> str:
     if not shown.paused:
         return ""
@@ -112,5 +131,7 @@ for _verb in (
     _schedules.removing("Forget schedules. The tasks they created stay."),
     _run_now,
     preview_verb,
+    change_verb(_schedules.name, _schedules.one),
+    backfill_verb(_schedules.name, _schedules.one),
 ):
     schedules_verb.add_command(_verb)
