@@ -263,7 +263,9 @@ def deep(times):
     "stored",
     [
         {"union": {"of": []}}, {"union": {"of": [5]}}, {"union": {}}, {"jitter": {"of": {"every": {}}}},
-        {"dates": {"instants": ["x"]}}, {"dates": {"instants": [True]}}, {"except": {"of": {}}}, {"days": {}},
+        {"dates": {"instants": ["x"]}}, {"dates": {"instants": [True]}}, {"dates": {"instants": [10**30]}},
+        {"jitter": {"of": {"dates": {"instants": [5]}}, "most": 10**30, "seed": ""}},
+        {"bounded": {"of": {"dates": {"instants": [5]}}, "start": 10**30}}, {"except": {"of": {}}}, {"days": {}},
         {"day_times": {"days": {"kind": "odd"}}}, {"calendar": {"start": 5}}, {"rrule": {"rule": 5}}, {"bounded": 5},
         {"bounded": {"of": {"dates": {"instants": [5]}}, "count": "5"}}, deep(11), deep(20_000),
     ],

@@ -19,7 +19,7 @@ DAY = 24 * HOUR
 ODD_ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll", "Asia/Shanghai")
 
 
-def walk(trigger, after, until, most=2_000):
+def walk(trigger, after, until, most=10_000):
     """The instants after `after` and up to `until`."""
     found = []
     while len(found) < most and (at := trigger.next_us(after)) is not None and at <= until:

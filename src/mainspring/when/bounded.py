@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from mainspring.errors import InvalidValue
-from mainspring.when.combining import Value, check_size, in_brackets, kept, kept_or_none, never, taken
+from mainspring.when.combining import Value, check_size, in_brackets, kept, kept_or_none, kept_us, never, taken
 from mainspring.when.every import Every
 from mainspring.when.instants import MIN_INSTANT, isoformat, parse_instant, to_datetime
 from mainspring.when.shown import shown
@@ -91,7 +91,7 @@ class Bounded(Value):
     @classmethod
     def from_stored(cls, stored: Mapping[str, object]) -> "Bounded":
         """The trigger of which `stored` was kept."""
-        start, end = kept_or_none(stored, "start", int), kept_or_none(stored, "end", int)
+        start, end = (None if stored.get(key) is None else kept_us(stored, key) for key in ("start", "end"))
         return cls(
             decode_trigger(kept(stored, "of", dict)),
             start=None if start is None else to_datetime(start),

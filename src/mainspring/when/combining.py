@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from mainspring.errors import InvalidValue
-from mainspring.when.instants import from_datetime, load_zone, to_datetime
+from mainspring.when.instants import MAX_INSTANT, MIN_INSTANT, from_datetime, load_zone, to_datetime
 from mainspring.when.shown import shown
 
 if TYPE_CHECKING:
@@ -169,6 +169,14 @@ def kept(stored: Mapping[str, object], key: str, kind: type[T]) -> T:
 def kept_or_none(stored: Mapping[str, object], key: str, kind: type[T]) -> T | None:
     """The same, where null is allowed."""
     return None if stored.get(key) is None else kept(stored, key, kind)
+
+
+def kept_us(stored: Mapping[str, object], key: str) -> int:
+    """What is stored under `key`, as microseconds of an instant or a duration that there can be."""
+    value = kept(stored, key, int)
+    if isinstance(value, bool) or not MIN_INSTANT <= value <= MAX_INSTANT:
+        raise InvalidValue(f"expected a stored trigger with {key!r} in microseconds, got {shown(dict(stored))}")
+    return value
 
 
 def never(what: str, advice: str) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Final
 
 from mainspring.errors import InvalidValue
 from mainspring.when.combining import MOST_DATES, Value, kept
-from mainspring.when.instants import isoformat, parse_instant
+from mainspring.when.instants import MAX_INSTANT, MIN_INSTANT, isoformat, parse_instant
 from mainspring.when.shown import shown
 
 
@@ -52,7 +52,7 @@ class Dates(Value):
     def from_stored(cls, stored: Mapping[str, object]) -> "Dates":
         """The trigger of which `stored` was kept."""
         instants = kept(stored, "instants", list)
-        if not all(type(instant) is int for instant in instants):
+        if not all(type(instant) is int and MIN_INSTANT <= instant <= MAX_INSTANT for instant in instants):
             raise InvalidValue(f"expected the stored form of Dates (instants in µs), got {shown(dict(stored))}")
         made = object.__new__(cls)
         made._put(sorted(set(instants)))

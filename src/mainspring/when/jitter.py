@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from mainspring.errors import InvalidValue
-from mainspring.when.combining import Value, check_size, kept, taken
+from mainspring.when.combining import Value, check_size, kept, kept_us, taken
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.shown import shown
 from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
@@ -101,7 +101,7 @@ class Jitter(Value):
     @classmethod
     def from_stored(cls, stored: Mapping[str, object]) -> "Jitter":
         """The trigger of which `stored` was kept."""
-        most = timedelta(microseconds=kept(stored, "most", int))
+        most = timedelta(microseconds=kept_us(stored, "most"))
         return cls(decode_trigger(kept(stored, "of", dict)), most, seed=kept(stored, "seed", str))
 
     def _key(self) -> tuple[object, ...]:
