@@ -23,7 +23,7 @@ from trigger_parts import (
 import mainspring.triggers
 from mainspring.errors import InvalidValue
 from mainspring.triggers import Bounded, BusinessDays, Calendar, Cron, Dates, Days, Every, Jitter, Trigger
-from mainspring.when.instants import MAX_INSTANT, MIN_INSTANT, to_datetime
+from mainspring.when.instants import MAX_INSTANT, MIN_INSTANT, from_datetime, to_datetime
 from mainspring.when.triggers import decode_trigger, encode_trigger
 
 QUICK = settings(deadline=None, max_examples=60)
@@ -60,7 +60,8 @@ combined = st.one_of(
 def test_every_trigger_answers_strictly_in_order_and_leaves_nothing_out(trigger, after):
     for at in walk(trigger, after, MAX_INSTANT, 20):
         assert trigger.next_us(at - 1) == at
-        assert trigger.next(to_datetime(at - 1)) == to_datetime(at)
+        # not compared as datetimes: Python says that one which a clock shows twice equals none of another zone
+        assert from_datetime(trigger.next(to_datetime(at - 1))) == at
         middle = (after + at) // 2
         assert trigger.next_us(middle) == (at if middle < at else trigger.next_us(at))
         after = at
