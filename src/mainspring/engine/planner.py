@@ -40,6 +40,7 @@ class Planner:
         self._at: dict[str, int] = {}  # when each is to be looked at
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
         self._stuck: set[str] = set()
+        self._unseen: dict[str, int] = {}  # how many were made of each since it was looked whether anybody starts them
         # told of each schedule that bounds its history, when it made tasks: how many finished ones it keeps, and now
         self.made: Callable[[str, int, int], None] = lambda *_: None
 
@@ -64,7 +65,6 @@ class Planner:
         while heap and heap[0][0] - LEAD_US <= now:
             at, name = heapq.heappop(heap)
             if self._at.get(name) == at:
-                self._stuck.discard(name)
                 standing = self._store.standing(_KIND, name)
                 self._put(name, None if standing is None else self._plan(standing, now))
         return heap[0][0] - LEAD_US if heap else None
@@ -92,6 +92,7 @@ class Planner:
         """Look at it at that instant, or never."""
         if at is None:
             self._at.pop(name, None)
+            self._unseen.pop(name, None)
         elif self._at.get(name) != at or not self._heap:
             self._at[name] = at
             heapq.heappush(self._heap, (at, name))
@@ -108,6 +109,7 @@ class Planner:
         if self._is_stuck(standing.name, now - definition.rule.grace):
             self._stuck.add(standing.name)
             return now + _LOOK_US + LEAD_US
+        self._stuck.discard(standing.name)
         tasks: list[NewTask] = []
         if standing.paused:  # before its end when an occurrence is near, which must not be late
             tasks += stretch_of(standing, definition, first)
@@ -117,6 +119,7 @@ class Planner:
             missed = Missed(MISFIRE, made.missed.last, made.missed.count)
             tasks.append(definition.occurrence(standing.name, made.missed.first, missed=missed))
             log.warning("schedule %s: %d occurrences were missed and do not run", standing.name, made.missed.count)
+        self._unseen[standing.name] = self._unseen.get(standing.name, 0) + len(made.run)
         for number, at in enumerate(made.run):
             tasks.append(definition.occurrence(standing.name, at, judged=number < made.judged))
         if not self._store.advance(msgspec.structs.replace(standing, next_run_at=made.following), tasks, now):
@@ -127,6 +130,10 @@ class Planner:
         return made.following
 
     def _is_stuck(self, name: str, before: int) -> bool:
+        """Do so many wait and are late that making more would only fill the store? Looked at now and then."""
+        if name not in self._stuck and self._unseen.get(name, 0) < _BACKLOG // 2:
+            return False
+        self._unseen[name] = 0
         waiting = Filter(schedule=name, states=(State.WAITING,), due_before=before, limit=_BACKLOG)
         return len(self._store.find(waiting)) == _BACKLOG
 
