@@ -147,13 +147,13 @@ class Client(Steering):
         """All schedules of the store."""
         from mainspring.standing import Schedule
 
-        return [Schedule(self, one) for one in self.store.standings() if one.kind == "schedule"]
+        return [Schedule(self, one) for one in self.store.standings("schedule")]
 
     def listeners(self) -> "list[Listener]":
         """All listeners of the store."""
         from mainspring.standing import Listener
 
-        return [Listener(self, one) for one in self.store.standings() if one.kind == "listener"]
+        return [Listener(self, one) for one in self.store.standings("listener")]
 
     def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
         """Add what was specified: all in one durable commit, or none."""

@@ -246,11 +246,10 @@ class Listener(_Handle):
 
 def find_standing(client: "Client", kind: Kind, name: str) -> Standing:
     """The one of this kind and name; `NotFound` says which there are."""
-    every = [one for one in client.store.standings() if one.kind == kind]
-    for one in every:
-        if one.name == name:
-            return one
-    names = ", ".join(repr(one.name) for one in every[:10]) or "none"
+    found = client.store.standing(kind, name)
+    if found is not None:
+        return found
+    names = ", ".join([repr(one.name) for one in client.store.standings(kind)[:10]]) or "none"
     raise NotFound(f"there is no {kind} {name!r}; there are: {names}")
 
 

@@ -241,7 +241,7 @@ def test_an_exclusive_one_runs_in_one_daemon_and_an_everywhere_one_in_both(site)
     gate = threading.Barrier(2)
     standings, seen = site.store.standings, threading.local()
 
-    def at_once():  # both read the rows before either takes one
+    def at_once(kind=None):  # both read the rows before either takes one
         found = standings()
         if not hasattr(seen, "before"):
             seen.before = True

@@ -144,7 +144,7 @@ def _refuse_slips(file: str, crontab: Crontab) -> None:
 def _stored(client: Client, *, dry_run: bool) -> list[Standing]:
     """The schedules of the store; none where looking finds no store."""
     try:
-        return [one for one in client.store.standings() if one.kind == "schedule"]
+        return client.store.standings("schedule")
     except Failure as error:
         if dry_run and error.exit_code == NOT_FOUND:
             return []

@@ -27,6 +27,7 @@ PAUSED = "schedule paused"
 _KIND = "schedule"
 # A paused queue, a function nobody knows: with so many late tasks of a schedule no more are made until that changes.
 _BACKLOG = 100
+_PAGE = 500
 _LOOK_US = 10_000_000  # how often that is looked at
 
 
@@ -36,6 +37,8 @@ class Planner:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._all = True  # read them all
+        self._after: str | None = None  # while they are read, a page at each turn: whose name was read last
+        self._unread: set[str] = set()
         self._changed: set[str] = set()
         self._at: dict[str, int] = {}  # when each is to be looked at
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
@@ -67,22 +70,28 @@ class Planner:
             if self._at.get(name) == at:
                 standing = self._store.standing(_KIND, name)
                 self._put(name, None if standing is None else self._plan(standing, now))
+        if self._after is not None:
+            return now
         return heap[0][0] - LEAD_US if heap else None
 
     def next_start(self) -> int | None:
         """The earliest occurrence that is no task yet."""
-        instants = [planned(standing) for standing in self._store.standings() if standing.kind == _KIND]
+        instants = [planned(standing) for standing in self._store.standings(_KIND)]
         return min((at for at in instants if at is not None), default=None)
 
     def _take_in(self, now: int) -> None:
         """Learn what changed."""
         if self._all:
-            self._all = False
-            self._changed.clear()
-            self._at, self._heap = {}, []
-            for standing in self._store.standings():
-                if standing.kind == _KIND:
-                    self._put(standing.name, _next_look(standing, now))
+            self._all, self._after = False, ""
+            self._unread = set(self._at)
+        if self._after is not None:
+            page = self._store.standings(_KIND, self._after, _PAGE)
+            for standing in page:
+                self._unread.discard(standing.name)
+                self._put(standing.name, _next_look(standing, now))
+            self._after = page[-1].name if len(page) == _PAGE else None
+            if self._after is None:
+                self._changed |= self._unread  # they are gone, or were made meanwhile
         while self._changed:
             name = self._changed.pop()
             one = self._store.standing(_KIND, name)

@@ -126,7 +126,7 @@ class Supervisor:
 
     def _look(self, now: int) -> None:
         """Make what runs here agree with what the store says."""
-        stored = {one.name: one for one in self._store.standings() if one.kind == "listener"}
+        stored = {one.name: one for one in self._store.standings("listener")}
         for listener in list(self._held.values()):
             standing = stored.pop(listener.name, None)
             if standing is not None:
@@ -231,7 +231,7 @@ class Supervisor:
                 return  # it still runs there
             if self._advance(listener, msgspec.structs.replace(_with_status(listener), holder=None), 0):
                 return
-            found = [one for one in self._store.standings() if (one.kind, one.name) == ("listener", listener.name)]
+            found = [one for one in [self._store.standing("listener", listener.name)] if one is not None]
             if not found:
                 return
             listener.standing = found[0]

@@ -34,7 +34,7 @@ class Zones:
         return self._watch.look_at()
 
     def _schedules(self) -> list[str]:
-        return [one.name for one in self._store.standings() if one.kind == "schedule"]
+        return [one.name for one in self._store.standings("schedule")]
 
     def _replan(self, name: str, now: int) -> str | None:
         """What is ahead follows the new rules; what is a task by now, or overdue, stays as it is."""

@@ -292,9 +292,10 @@ class MemoryStore(Store):
             self._tell([news_of(standing)])
             return True
 
-    def standings(self) -> list[Standing]:
+    def standings(self, kind: str | None = None, after: str = "", limit: int | None = None) -> list[Standing]:
         with self._lock:
-            return [self._standings[name] for name in sorted(self._standings)]
+            names = sorted(name for name in self._standings if kind in (None, name[0]) and name[1] > after)
+            return [self._standings[name] for name in names[:limit]]
 
     def standing(self, kind: str, name: str) -> Standing | None:
         with self._lock:

@@ -160,7 +160,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _STANDING = """json_object('kind', kind, 'name', name, 'app', app, 'definition', definition,
   'paused', json(iif(paused, 'true', 'false')), 'next_run_at', next_run_at, 'holder', holder, 'status', status,
   'version', version)"""
-STANDINGS = f"SELECT json_group_array({_STANDING} ORDER BY kind, name) FROM standing"
+STANDINGS = f"""
+SELECT json_group_array({_STANDING} ORDER BY kind, name)
+FROM (SELECT * FROM standing WHERE kind IN (?1, ?2) AND name > ?3 ORDER BY kind, name LIMIT ?4)"""
 STANDING = f"SELECT json_array({_STANDING}) FROM standing WHERE kind = ? AND name = ?"
 ADVANCE = """
 UPDATE standing SET app = ?3, definition = ?4, paused = ?5, next_run_at = ?6, holder = ?7, status = ?8,

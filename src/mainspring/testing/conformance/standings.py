@@ -110,6 +110,9 @@ def in_order_of_kind_and_name(trial: Trial) -> None:
     assert [(one.kind, one.name) for one in trial.store.standings()] == [
         (kind, name) for kind in ("listener", "schedule") for name in ("C", "a", "b")
     ]
+    assert [one.name for one in trial.store.standings("listener")] == ["C", "a", "b"]
+    assert [one.name for one in trial.store.standings("listener", "C", 1)] == ["a"]
+    assert [one.name for one in trial.store.standings("schedule", "a", 9)] == ["b"]
 
 
 def advance_replaces_and_adds(trial: Trial) -> None:
