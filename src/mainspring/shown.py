@@ -20,6 +20,7 @@ from mainspring.tasks.problems import Problem, decode_problem
 from mainspring.tasks.registry import Registry
 from mainspring.tasks.secrets import redact_env
 from mainspring.tasks.state import Kind, State
+from mainspring.when.cron import Cron
 from mainspring.when.durations import format_duration
 from mainspring.when.every import Every
 from mainspring.when.instants import isoformat
@@ -182,7 +183,7 @@ def shown_schedule(standing: Standing, registry: Registry | None = None) -> Show
         next_run_at=shown_instant(planned(standing)),
         paused=standing.paused,
         paused_until=shown_instant(definition.resume_at) if standing.paused else None,
-        rule=_rule(decode_trigger(definition.trigger)),
+        rule=rule_words(decode_trigger(definition.trigger)),
         misfire=rule.misfire,
         grace=rule.grace / 1e6,
         catch_up=rule.catch_up,
@@ -232,11 +233,14 @@ def shown_instant(instant: int | None) -> str | None:
     return None if instant is None else isoformat(instant)
 
 
-def _rule(trigger: Trigger) -> str:
-    """`every 5s`, or the trigger as it is written in code."""
+def rule_words(trigger: Trigger) -> str:
+    """What a rule says: `cron '0 3 * * *' in Asia/Shanghai`, `every 5s`."""
+    if isinstance(trigger, Cron):
+        rule = "" if trigger.gap is None else f", gap={trigger.gap}, fold={trigger.fold}"
+        return f"cron {trigger.expression!r} in {trigger.tz}{rule}"
     if isinstance(trigger, Every) and trigger.anchor is None:
         return f"every {format_duration(trigger.interval // timedelta(microseconds=1))}"
-    return repr(trigger)
+    return str(trigger)
 
 
 def _parts(work: Work, registry: Registry | None) -> dict[str, Any]:  # keyword arguments of structs that have these

@@ -11,8 +11,8 @@ from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
 from mainspring.cli.times import exact
 from mainspring.cli.verb import Verb, verb
-from mainspring.cli.zones import following, named, rule_words
-from mainspring.shown import ShownSchedule, shown_schedule
+from mainspring.cli.zones import following, named
+from mainspring.shown import ShownSchedule, rule_words, shown_schedule
 from mainspring.standing import Schedule
 from mainspring.when.cron import Cron
 from mainspring.when.every import Every

@@ -13,11 +13,11 @@ from mainspring.cli.scheduling import rule_options, take_rule
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out, say
 from mainspring.cli.verb import Verbs, common_options, verb
-from mainspring.cli.zones import following, named, rule_words
+from mainspring.cli.zones import following, named
 from mainspring.client import Client
 from mainspring.engine.definitions import schedule_of
 from mainspring.errors import NameInUse
-from mainspring.shown import ShownSchedule, shown_schedule
+from mainspring.shown import ShownSchedule, rule_words, shown_schedule
 from mainspring.standing import reconcile
 from mainspring.store.rows import Standing
 from mainspring.when.triggers import decode_trigger

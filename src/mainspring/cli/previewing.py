@@ -13,8 +13,9 @@ from mainspring.cli.standings import named as schedule_named
 from mainspring.cli.terminal import clean, out, say
 from mainspring.cli.times import distance
 from mainspring.cli.verb import verb
-from mainspring.cli.zones import both, named, rule_words
+from mainspring.cli.zones import both, named
 from mainspring.errors import InvalidValue, NotFound
+from mainspring.shown import rule_words
 from mainspring.standing import Schedule
 from mainspring.when.cron import Cron
 from mainspring.when.every import Every

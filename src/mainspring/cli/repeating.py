@@ -10,9 +10,9 @@ from mainspring.cli.terminal import clean, out
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
 from mainspring.cli.work import Given, ProgramVerb, chosen_options, chosen_work, given_options, what
-from mainspring.cli.zones import following, named, rule_words
+from mainspring.cli.zones import following, named
 from mainspring.errors import InvalidValue
-from mainspring.shown import ShownSchedule, shown_listener, shown_schedule
+from mainspring.shown import ShownSchedule, rule_words, shown_listener, shown_schedule
 from mainspring.standing import find_standing
 from mainspring.when.durations import format_duration, parse_duration
 

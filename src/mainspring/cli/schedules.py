@@ -11,8 +11,8 @@ from mainspring.cli.terminal import clean, out, pairs, say, table
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import Family, verb
 from mainspring.cli.work import what
-from mainspring.cli.zones import following, rule_words
-from mainspring.shown import ShownSchedule, shown_schedule, shown_task
+from mainspring.cli.zones import following
+from mainspring.shown import ShownSchedule, rule_words, shown_schedule, shown_task
 from mainspring.standing import Schedule
 from mainspring.when.durations import format_duration
 from mainspring.when.instants import parse_instant, to_datetime

@@ -1,14 +1,11 @@
 """Rules and their zones on the command line: what a rule says, when it runs next, in its zone and in the reader's."""
 
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 
 import click
 
 from mainspring.cli.times import distance, exact
-from mainspring.when.cron import Cron
 from mainspring.when.dst import zone_name
-from mainspring.when.durations import format_duration
-from mainspring.when.every import Every
 from mainspring.when.preview import preview, rule_zone
 from mainspring.when.triggers import Trigger
 
@@ -19,16 +16,6 @@ def named(zone: tzinfo) -> str:
     if name is None or name == "localtime":  # read from a file that is no zone of the database
         raise click.UsageError("the zone of this machine has no name that a schedule could keep; say it: --tz ZONE")
     return name
-
-
-def rule_words(trigger: Trigger) -> str:
-    """What a rule says: `cron '0 3 * * *' in Asia/Shanghai`, `every 5s`."""
-    if isinstance(trigger, Cron):
-        rule = "" if trigger.gap is None else f", gap={trigger.gap}, fold={trigger.fold}"
-        return f"cron {trigger.expression!r} in {trigger.tz}{rule}"
-    if isinstance(trigger, Every) and trigger.anchor is None:
-        return f"every {format_duration(trigger.interval // timedelta(microseconds=1))}"
-    return str(trigger)
 
 
 def following(trigger: Trigger, now: int, count: int, local: tzinfo) -> str:
