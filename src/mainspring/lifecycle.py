@@ -3,9 +3,9 @@
 import logging
 import os
 import signal
+import socket
 import stat
 import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from mainspring.errors import Misuse
@@ -16,8 +16,6 @@ from mainspring.task import Task
 from mainspring.tasks.state import State
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from mainspring.app import Daemon
     from mainspring.engine.child_messages import Setup
     from mainspring.engine.engine import Plan
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mainspring")
 
 _ENOUGH = 1_000
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def make_plan(daemon: "Daemon") -> "Plan":
@@ -74,37 +73,49 @@ def run_until_signal(daemon: "Daemon") -> None:
         raise Misuse(
             "run() must be called from the main thread, where signals arrive; elsewhere use start() and stop()"
         )
-    asked: SimpleQueue[int] = SimpleQueue()  # its `put` may interrupt its `get`; the locks of an Event may not
-    count = 0
-
-    def ask(number: int, frame: "FrameType | None") -> None:  # noqa: ARG001  # the shape of a handler
-        nonlocal count
-        count += 1
-        if count > 2:
-            os._exit(128 + number)
-        asked.put(number)
+    # the number of each signal arrives here, whatever this thread is at: a handler in Python runs when the interpreter
+    # comes to it, and never if the signal came in the moment before this thread began to wait for a lock
+    inbox, bell = socket.socketpair()
+    bell.setblocking(False)
 
     def hurry() -> None:
-        if asked.get():
-            log.info("hurrying: what runs is asked to stop; a third signal ends this process at once")
-            daemon.hurry()
+        if _next_ending(inbox) is None:
+            return
+        log.info("hurrying: what runs is asked to stop; a third signal ends this process at once")
+        daemon.hurry()
+        if (number := _next_ending(inbox)) is not None:
+            os._exit(128 + number)
 
-    before = {one: signal.signal(one, ask) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.signal(one, lambda *_: None) for one in _ENDING}
+    bell_before = signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    hurrying = threading.Thread(target=hurry, name="mainspring-signals", daemon=True)
     try:
         if not daemon.started:
             daemon.start()
         log.info("ready: %s, %d workers", daemon.store.url, daemon.settings.workers)
-        asked.get()
+        _next_ending(inbox)
         daemon.start_nothing_more()  # before it is said
-        threading.Thread(target=hurry, name="mainspring-signals", daemon=True).start()
+        hurrying.start()
         log.info("stopping: what runs has %.1f s to end; a second signal hurries", daemon.settings.grace / 1e6)
         daemon.stop()
         log.info("stopped")
     finally:
-        asked.put(0)
         daemon.stop(0)
+        signal.set_wakeup_fd(bell_before)
         for one, handler in before.items():
             signal.signal(one, handler)
+        bell.close()  # ends who waits at the other end
+        if hurrying.ident is not None:
+            hurrying.join()
+        inbox.close()
+
+
+def _next_ending(inbox: socket.socket) -> int | None:
+    """Wait for the next signal that asks for an end; None when no more can come."""
+    while data := inbox.recv(1):
+        if data[0] in _ENDING:
+            return data[0]
+    return None
 
 
 def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object], timeout: int | None) -> None:
