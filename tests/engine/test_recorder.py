@@ -1,6 +1,7 @@
 """The recorder: batches, fences, a store that refuses for a while, and what still runs."""
 
 import logging
+from collections import deque
 
 import pytest
 
@@ -57,6 +58,22 @@ def test_everything_that_came_is_written_in_one_go():
     bench.recorder.step(NOW)
     assert bench.states() == ["succeeded"] * 5
     assert bench.recorder.waiting == 0
+
+
+class Shared(deque):
+    """As it is while workers append: an iteration may end in an error at any time."""
+
+    def __iter__(self):
+        raise RuntimeError("deque mutated during iteration")
+
+
+def test_workers_may_append_while_a_batch_is_taken():
+    bench = Bench(3)
+    bench.recorder._pending = Shared()
+    for one in bench.held:
+        bench.recorder.put(settle.succeeded(one, 1, NOW, NOW + 1, None))
+    bench.recorder.step(NOW)
+    assert bench.states() == ["succeeded"] * 3
 
 
 def test_a_lost_reservation_is_refused_counted_and_said(caplog):

@@ -150,3 +150,18 @@ def test_a_start_that_is_near_is_known_also_when_it_was_handed_over_ahead():
     assert timeline.near(900, 200) == 1_000
     assert timeline.near(1_001, 200) is None
     assert timeline.near(4_900, 200) == 5_000
+
+
+def test_all_that_is_held_can_be_told_while_workers_take_from_it():
+    class Shared(dict):
+        looks = 0
+
+        def values(self):
+            self.looks += 1
+            if self.looks < 3:
+                raise RuntimeError("dictionary changed size during iteration")
+            return super().values()
+
+    timeline = Timeline()
+    timeline.held = Shared({1: held(1), 2: held(2)})
+    assert ids(timeline.every()) == [1, 2]

@@ -113,7 +113,9 @@ def judge(store, place, tasks, cancelled, said):
     assert ticks == list(range(ticks[0], ticks[-1] + 1, TICK_US))  # each occurrence once, none left out
     assert compare(store, ledger, [row.id for row in rows if row.run_at in ticks and row.schedule]) == []
     trouble = [
-        line for line in said if "it goes on in a second" in line or (line.startswith("alone") and line != "alone 0")
+        "\n".join(said[at : at + 30])  # with the traceback that follows
+        for at, line in enumerate(said)
+        if "it goes on in a second" in line or (line.startswith("alone") and line != "alone 0")
     ]
     assert trouble == []
     lost = sum(row.losses for row in rows)

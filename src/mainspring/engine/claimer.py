@@ -99,7 +99,7 @@ class Claimer:
         self._safety_at = now + self._safety
         self._calm_until = 0
         self._hold_off = {task: until + moved.by for task, until in self._hold_off.items()}
-        for held in tuple(self._timeline.held.values()):
+        for held in self._timeline.every():
             if held.run_at > now + HORIZON_US and self._timeline.withdraw(held.id) is held:
                 self._recorder.put(settle.returned(held))
 
@@ -211,7 +211,7 @@ class Claimer:
 
     def _room_of(self, queue: str, now: int) -> int:
         """Of a queue with a limit: how many more due tasks are worth holding. What is due later takes no room."""
-        held = sum(one.queue == queue and one.run_at <= now for one in tuple(self._timeline.held.values()))
+        held = sum(one.queue == queue and one.run_at <= now for one in self._timeline.every())
         return max(0, 2 * self._limits[queue] - held)
 
     def _full(self, now: int) -> set[str]:

@@ -345,7 +345,7 @@ class Engine:
 
     def _give_back(self) -> None:
         """What has not started goes back at once: another daemon need not wait for this one's grace."""
-        for held in tuple(self.timeline.held.values()):
+        for held in self.timeline.every():
             if self.timeline.withdraw(held.id) is held:
                 self.recorder.put(settle.returned(held))
 

@@ -9,7 +9,6 @@ so that the journal always covers what is not yet written.
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 from mainspring.engine import settle
 from mainspring.engine.events import Events
@@ -116,7 +115,8 @@ class Recorder:
         self._waits_since = 0
         self._mark(now)
         while pending:
-            taken = list(islice(pending, BATCH))
+            # by index: workers append meanwhile, which an iteration does not bear when the interpreter passes to one
+            taken = [pending[place] for place in range(min(len(pending), BATCH))]
             batch = _without_marks_of_ended(taken)
             try:
                 refused = self._store.record(batch, durable=any([one.durable for one in batch]))  # noqa: C419

@@ -81,7 +81,7 @@ class Responder:
         """Give back, in this node's own order: the answer follows the write."""
         wanted = [
             held
-            for held in tuple(self._timeline.held.values())
+            for held in self._timeline.every()
             if (held.id == task if task is not None else queue is None or held.queue == queue)
         ]
         given = [held for held in wanted if self._timeline.withdraw(held.id) is held]

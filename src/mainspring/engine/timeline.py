@@ -104,6 +104,14 @@ class Timeline:
             at = following
         return at if now <= at <= now + within else None
 
+    def every(self) -> list[Held]:
+        """All that is held at this moment; workers take from it meanwhile."""
+        while True:
+            try:
+                return list(self.held.values())
+            except RuntimeError:  # it changed under the iteration: the interpreter passed to a worker
+                continue
+
     def take(self, held: Held) -> bool:
         """Whoever gets True may start it, change it or give it back; everyone else has lost it."""
         return not held.gone and self.held.pop(held.id, None) is not None
