@@ -16,8 +16,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = PARTS + MORE_PARTS
     parser = argparse.ArgumentParser(
         prog="mainspring bench",
-        description="Measure lateness, throughput and idle cost on this machine. A full run takes a quarter of an hour; "
-        "let nothing else run meanwhile.",
+        description="Measure lateness, throughput and idle cost on this machine. A full run takes a quarter of an "
+        "hour; let nothing else run meanwhile.",
     )
     parser.add_argument("--smoke", action="store_true", help="a quick run that only shows that it works")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a promise was broken")
