@@ -1,6 +1,8 @@
 """What a stop leaves: SIGTERM once, twice, three times, and SIGKILL while programs run."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 from support import PATIENCE, Ledger, compare, open_gate, programs_running, wait_at_gate
@@ -142,3 +144,27 @@ def test_the_command_ends_in_order_too(start, client):
     assert task.result(PATIENCE) is None
     assert daemon.terminate() == 0
     assert client.store.nodes() == []
+
+
+HEARD_ELSEWHERE = """
+import os, signal, threading
+from mainspring import Daemon
+
+daemon = Daemon({store!r}, workers=1)
+
+
+@daemon.task(name="t:signal")
+def send():
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # the thread that waits for signals is not interrupted
+
+
+send.enqueue()
+daemon.run()
+"""
+
+
+def test_a_signal_that_does_not_interrupt_the_wait_is_heard(tmp_path):
+    """As one that comes in the moment before the main thread begins to wait: nothing interrupts that wait either."""
+    script = HEARD_ELSEWHERE.format(store=str(tmp_path / "tasks.db"))
+    done = subprocess.run([sys.executable, "-c", script], timeout=PATIENCE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
