@@ -4,7 +4,6 @@ Instants are ISO 8601 in UTC with microseconds, absent values null, secrets and 
 be added here, never renamed.
 """
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -21,8 +20,6 @@ from mainspring.tasks.registry import Registry
 from mainspring.tasks.secrets import redact_env
 from mainspring.tasks.state import Kind, State
 from mainspring.when.cron import Cron
-from mainspring.when.durations import format_duration
-from mainspring.when.every import Every
 from mainspring.when.instants import isoformat
 from mainspring.when.triggers import Trigger, decode_trigger
 
@@ -238,8 +235,6 @@ def rule_words(trigger: Trigger) -> str:
     if isinstance(trigger, Cron):
         rule = "" if trigger.gap is None else f", gap={trigger.gap}, fold={trigger.fold}"
         return f"cron {trigger.expression!r} in {trigger.tz}{rule}"
-    if isinstance(trigger, Every) and trigger.anchor is None:
-        return f"every {format_duration(trigger.interval // timedelta(microseconds=1))}"
     return str(trigger)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from mainspring.engine.definitions import ScheduleDefinition, encode, schedule_of
 from mainspring.engine.occurrences import plan, stretch
+from mainspring.engine.settle import MISFIRE
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Filter, Missed, NewTask, Standing
 from mainspring.tasks.state import State
@@ -22,7 +23,6 @@ log = logging.getLogger("mainspring")
 
 AHEAD_US = 5_000_000
 LEAD_US = 2_000_000
-MISFIRE = "misfire"
 PAUSED = "schedule paused"
 _KIND = "schedule"
 # A paused queue, a function nobody knows: with so many late tasks of a schedule no more are made until that changes.
@@ -38,7 +38,6 @@ class Planner:
         self._store = store
         self._all = True  # read them all
         self._after: str | None = None  # while they are read, a page at each turn: whose name was read last
-        self._unread: set[str] = set()
         self._changed: set[str] = set()
         self._at: dict[str, int] = {}  # when each is to be looked at
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
@@ -80,18 +79,14 @@ class Planner:
         return min((at for at in instants if at is not None), default=None)
 
     def _take_in(self, now: int) -> None:
-        """Learn what changed."""
+        """Learn what changed. What is gone without news of it is found so when its time comes."""
         if self._all:
             self._all, self._after = False, ""
-            self._unread = set(self._at)
         if self._after is not None:
             page = self._store.standings(_KIND, self._after, _PAGE)
             for standing in page:
-                self._unread.discard(standing.name)
                 self._put(standing.name, _next_look(standing, now))
             self._after = page[-1].name if len(page) == _PAGE else None
-            if self._after is None:
-                self._changed |= self._unread  # they are gone, or were made meanwhile
         while self._changed:
             name = self._changed.pop()
             one = self._store.standing(_KIND, name)

@@ -28,6 +28,9 @@ STOPPED = "daemon stopped"
 LOST = "lost"
 WORKER_LOST = "worker lost"
 POISON = "poison"
+EXPIRED = "expired"
+OVERLAP = "overlap"
+MISFIRE = "misfire"
 POISON_LOSSES = 3
 
 

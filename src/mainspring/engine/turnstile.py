@@ -15,9 +15,6 @@ from mainspring.store.protocol import Store
 from mainspring.store.rows import Cancel, Filter, Settlement, TaskRow
 from mainspring.tasks.state import State
 
-EXPIRED = "expired"
-OVERLAP = "overlap"
-MISFIRE = "misfire"
 _LOOK_US = 250_000  # how often one that waits for another node's looks whether it has ended
 _MANY = 200  # tasks of one schedule that are looked at
 
@@ -49,12 +46,12 @@ class Turnstile:
         """True: it does not start now, and whoever asked lets go of it."""
         task = held.task
         if task.expires_at is not None and now >= task.expires_at:
-            self._put(settle.missed(held, now, EXPIRED))
+            self._put(settle.missed(held, now, settle.EXPIRED))
             return True
         if task.schedule is None:
             return False
         if task.attempt == 0 and now - held.run_at > held.options.grace and self._misfires(held, now):
-            self._put(settle.missed(held, now, MISFIRE))
+            self._put(settle.missed(held, now, settle.MISFIRE))
             return True
         return held.options.overlap != "allow" and self._overlaps(held, task.schedule, now)
 
@@ -86,7 +83,7 @@ class Turnstile:
                 self._waiting.pop(held.id, None)
                 return False
             if held.options.overlap == "skip":
-                self._put(settle.missed(held, now, OVERLAP))
+                self._put(settle.missed(held, now, settle.OVERLAP))
                 return True
             self._waiting[held.id] = held
             self._timeline.put_off(held, now + _LOOK_US)

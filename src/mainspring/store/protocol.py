@@ -212,11 +212,9 @@ class Store(Protocol):
         """Settle what a dead node left, once, durably; None while it lives (or when it is already settled).
 
         What its journal does not show as started, and was not recorded as running, is free again. What had started
-        was lost: `losses` and
-        `attempt` count it, a row of the attempts says `worker lost`; it waits again under its own `run_at`, unless
-        it is at-most-once
-        (`failed`, reason `lost`) or this was its third loss (`failed`, reason `poison`). Its listeners are free,
-        its unanswered requests forgotten.
+        was lost: `losses` and `attempt` count it, a row of the attempts says `worker lost`; it waits again under its
+        own `run_at`, unless it is at-most-once (`failed`, reason `lost`) or this was its third loss (`failed`, reason
+        `poison`). Its listeners are free, its unanswered requests forgotten.
         """
 
     # ── schedules and listeners ────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from mainspring.errors import InvalidValue
-from mainspring.when.combining import Value, check_size, in_brackets, kept, kept_or_none, kept_us, never, taken
+from mainspring.when.combining import Wrapping, check_size, in_brackets, kept, kept_or_none, kept_us, never, taken
 from mainspring.when.every import Every
 from mainspring.when.instants import MIN_INSTANT, isoformat, parse_instant, to_datetime
 from mainspring.when.shown import shown
@@ -17,16 +17,15 @@ _MOST_COUNTED = 10_000  # they are counted from the start whenever the trigger i
 _MOST = 1_000_000_000
 
 
-class Bounded(Value):
+class Bounded(Wrapping):
     """What `.between` and `.at_most` make: the instants of `of` from `start` on, before `end`, `count` at most.
 
     `count` counts occurrences from `start`, whether they ran or not: nothing has to be remembered. Without `start` it
     needs a trigger that has a first instant. At most 10,000; of a plain `Every` more.
     """
 
-    __slots__ = ("_count", "_end", "_of", "_start")
+    __slots__ = ("_count", "_end", "_start")
 
-    _of: Trigger
     _start: int | None  # µs UTC
     _end: int | None  # µs UTC, itself excluded
     _count: int | None
@@ -56,20 +55,9 @@ class Bounded(Value):
             never(shown(self), "it has no instant within these bounds")
 
     @property
-    def parts(self) -> tuple[Trigger, ...]:
-        """The trigger that is bounded."""
-        return (self._of,)
-
-    @property
-    def tz(self) -> str | None:
-        """The zone of what is bounded."""
-        zone: object = getattr(self._of, "tz", None)
-        return zone if isinstance(zone, str) else None
-
-    @property
     def begins(self) -> bool:
         """Whether there is a first instant."""
-        return self._start is not None or bool(getattr(self._of, "begins", False))
+        return self._start is not None or super().begins
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""

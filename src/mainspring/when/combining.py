@@ -1,5 +1,6 @@
 """What triggers have in common: they are frozen values, and they combine: `a | b`, `a - b`, `a & days`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -66,7 +67,7 @@ class Combining:
         return Bounded(self, start=start, count=count)
 
 
-class Value(Combining):
+class Value(Combining, ABC):
     """A frozen trigger: what `_set` put into its slots stays; equal when class and slots are."""
 
     __slots__ = ()
@@ -75,13 +76,13 @@ class Value(Combining):
         for name, value in slots.items():
             object.__setattr__(self, name, value)
 
+    @abstractmethod
     def _key(self) -> tuple[object, ...]:
         """What makes two of a class equal; hashable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""
-        raise NotImplementedError
 
     def next(self, after: datetime) -> datetime | None:
         """The first occurrence strictly after `after` (aware), in the trigger's zone; None: no more."""
@@ -92,11 +93,15 @@ class Value(Combining):
                 f"after.replace(tzinfo=UTC)"
             )
         instant = self.next_us(from_datetime(after))
-        return None if instant is None else to_datetime(instant, zone_of(self) or UTC)
+        return None if instant is None else to_datetime(instant, self._shown_in())
 
+    def _shown_in(self) -> tzinfo:
+        """The zone in which `next` answers."""
+        return zone_of(self) or UTC
+
+    @abstractmethod
     def stored(self) -> dict[str, object]:
         """What is kept of it, as JSON values."""
-        raise NotImplementedError
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is a frozen value; make a new one instead of setting {name!r}")
@@ -112,6 +117,30 @@ class Value(Combining):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.stored())
+
+
+class Wrapping(Value):
+    """A trigger made from the instants of another, in whose zone it speaks."""
+
+    __slots__ = ("_of",)
+
+    _of: "Trigger"
+
+    @property
+    def parts(self) -> "tuple[Trigger, ...]":
+        """The triggers that it is made of."""
+        return (self._of,)
+
+    @property
+    def tz(self) -> str | None:
+        """The zone of what it is made from."""
+        zone: object = getattr(self._of, "tz", None)
+        return zone if isinstance(zone, str) else None
+
+    @property
+    def begins(self) -> bool:
+        """Whether there is a first instant."""
+        return bool(getattr(self._of, "begins", False))
 
 
 def _rebuild(kind: type, stored: Mapping[str, object]) -> object:

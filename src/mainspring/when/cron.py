@@ -2,11 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Final
 
 from mainspring.errors import InvalidValue
-from mainspring.when.combining import Combining
+from mainspring.when.combining import Value
 from mainspring.when.cron_fields import Fields, parse_cron
 from mainspring.when.dst import (
     BLOCK_BITS,
@@ -21,7 +21,7 @@ from mainspring.when.dst import (
     local_times,
     zone_name,
 )
-from mainspring.when.instants import from_datetime, load_zone, to_datetime
+from mainspring.when.instants import load_zone
 from mainspring.when.shown import shown
 
 # A zone's rules repeat with the calendar, after 400 years; its table of exceptions ends in 2037.
@@ -31,7 +31,7 @@ _HORIZON = 400 * 366 * DAY
 _SINCE = 978_307_200  # 2001-01-01T00:00Z
 
 
-class Cron(Combining):
+class Cron(Value):
     """The instants at which the clocks of a zone show what a cron expression says.
 
     `expression`: five fields (minute, hour, day of month, month, weekday) or six, with seconds first; or `@daily` and
@@ -79,14 +79,8 @@ class Cron(Combining):
         text = " ".join(expression.split())
         fields = parse_cron(text)
         by_default = ("skip", "both") if fields.wildcard else (ONCE, "first")
-        put = object.__setattr__
-        put(self, "_expression", text)
-        put(self, "_fields", fields)
-        put(self, "_gap", gap)
-        put(self, "_fold", fold)
-        put(self, "_name", name)
-        put(self, "_zone", zone)
-        put(self, "_times", local_times(name, zone, gap or by_default[0], fold or by_default[1]))
+        self._set(_expression=text, _fields=fields, _gap=gap, _fold=fold, _name=name, _zone=zone)
+        self._set(_times=local_times(name, zone, gap or by_default[0], fold or by_default[1]))
         # Only what is skipped can be lost, and only where it is always the same days that are.
         if self._times.gap == "skip" and not fields.days.every and self._first(_SINCE) is None:
             raise InvalidValue(
@@ -113,17 +107,6 @@ class Cron(Combining):
     def fold(self) -> str | None:
         """`first`, `second` or `both`; None under `dst="cron"`."""
         return self._fold
-
-    def next(self, after: datetime) -> datetime | None:
-        """The first occurrence strictly after `after` (aware), in the trigger's zone; None: no more."""
-        came: object = after
-        if not isinstance(came, datetime) or came.utcoffset() is None:
-            raise InvalidValue(
-                f"expected an aware datetime, got {shown(after)}: give it its zone, as in datetime.now(UTC) or "
-                f"after.replace(tzinfo=UTC)"
-            )
-        instant = self.next_us(from_datetime(after))
-        return None if instant is None else to_datetime(instant, self._zone)
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""
@@ -191,22 +174,11 @@ class Cron(Combining):
             raise InvalidValue(f"expected the stored form of Cron (expression, tz, gap, fold), got {shown(stored)}")
         return cls(expression, tz=tz, gap=gap, fold=fold)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Cron is a frozen value; make a new one instead of setting {name!r}")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"Cron is a frozen value; {name!r} cannot be deleted")
-
     def _key(self) -> tuple[object, ...]:
         return self._expression, self._name, self._gap, self._fold
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Cron):
-            return NotImplemented
-        return self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash((Cron, *self._key()))
+    def _shown_in(self) -> tzinfo:
+        return self._zone
 
     def __str__(self) -> str:
         return f"{self._expression} {self._name}"
@@ -215,9 +187,6 @@ class Cron(Combining):
         zone = "" if self._name == "UTC" else f", tz={self._name!r}"
         rule = "" if self._gap is None else f", gap={self._gap!r}, fold={self._fold!r}"
         return f"Cron({self._expression!r}{zone}{rule})"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self.stored(),)
 
 
 def _time_of_day(fields: Fields, second: int) -> int:
@@ -235,8 +204,3 @@ def _time_of_day(fields: Fields, second: int) -> int:
 def _one_of(name: str, value: object, known: tuple[str, ...], why: str) -> None:
     if value not in known:
         raise InvalidValue(f"expected {name}={' or '.join(map(repr, known))} ({why}), got {shown(value)}")
-
-
-def _rebuild(stored: Mapping[str, object]) -> Cron:
-    """Copies and pickles are made anew, because a frozen value cannot be filled in."""
-    return Cron.from_stored(stored)

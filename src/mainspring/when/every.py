@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from mainspring.errors import InvalidValue
-from mainspring.when.combining import Combining
+from mainspring.when.combining import Value
 from mainspring.when.durations import format_duration, parse_duration
-from mainspring.when.instants import MAX_INSTANT, from_datetime, isoformat, parse_instant, to_datetime
+from mainspring.when.instants import MAX_INSTANT, isoformat, parse_instant, to_datetime
 from mainspring.when.shown import shown
 
 MIN_INTERVAL = 1_000  # 1 ms, in µs: more often than that is a listener's work
 
 
-class Every(Combining):
+class Every(Value):
     """The whole multiples of `interval` since 1970-01-01T00:00Z or, when given, since `anchor`.
 
     `interval`: seconds, a timedelta, or text such as `5s`; at least 1 ms. `anchor`: an instant that the grid goes
@@ -36,10 +36,11 @@ class Every(Combining):
                 f"expected an interval of at least 1ms, got {interval!r}; "
                 f"what should go on without a pause is a listener's work: @daemon.listener"
             )
-        put = object.__setattr__
-        put(self, "_interval_us", microseconds)
-        put(self, "_anchor_us", None if anchor is None else parse_instant(anchor))
-        put(self, "_zone", anchor.tzinfo if isinstance(anchor, datetime) and anchor.tzinfo else UTC)
+        self._set(
+            _interval_us=microseconds,
+            _anchor_us=None if anchor is None else parse_instant(anchor),
+            _zone=anchor.tzinfo if isinstance(anchor, datetime) and anchor.tzinfo else UTC,
+        )
 
     @property
     def interval(self) -> timedelta:
@@ -50,17 +51,6 @@ class Every(Combining):
     def anchor(self) -> datetime | None:
         """An instant of the grid, or None: 1970-01-01T00:00Z."""
         return None if self._anchor_us is None else to_datetime(self._anchor_us, self._zone)
-
-    def next(self, after: datetime) -> datetime | None:
-        """The first occurrence strictly after `after` (aware), in the anchor's zone or UTC; None: no more."""
-        came: object = after
-        if not isinstance(came, datetime) or came.utcoffset() is None:
-            raise InvalidValue(
-                f"expected an aware datetime, got {shown(after)}: give it its zone, as in datetime.now(UTC) or "
-                f"after.replace(tzinfo=UTC)"
-            )
-        instant = self.next_us(from_datetime(after))
-        return None if instant is None else to_datetime(instant, self._zone)
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""
@@ -85,28 +75,23 @@ class Every(Combining):
             raise InvalidValue(f"expected the stored form of Every (interval and anchor in µs), got {shown(stored)}")
         return cls(timedelta(microseconds=interval), anchor=None if anchor is None else to_datetime(anchor))
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Every is a frozen value; make a new one instead of setting {name!r}")
+    def _key(self) -> tuple[object, ...]:
+        return self._interval_us, self._anchor_us
 
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"Every is a frozen value; {name!r} cannot be deleted")
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Every):
-            return NotImplemented
-        return (self._interval_us, self._anchor_us) == (other._interval_us, other._anchor_us)
-
-    def __hash__(self) -> int:
-        return hash((Every, self._interval_us, self._anchor_us))
+    def _shown_in(self) -> tzinfo:
+        return self._zone
 
     def __repr__(self) -> str:
         anchor = "" if self._anchor_us is None else f", anchor={isoformat(self._anchor_us)!r}"
         return f"Every({format_duration(self._interval_us)!r}{anchor})"
 
+    def __str__(self) -> str:
+        anchor = "" if self._anchor_us is None else f" through {isoformat(self._anchor_us)}"
+        return f"every {format_duration(self._interval_us)}{anchor}"
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self._interval_us, self.anchor)
+        return _rebuild, (self._interval_us, self.anchor)  # not of what is stored: that is without the anchor's zone
 
 
 def _rebuild(interval_us: int, anchor: datetime | None) -> Every:
-    """Copies and pickles are made anew, because a frozen value cannot be filled in."""
     return Every(timedelta(microseconds=interval_us), anchor=anchor)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from typing import Final
 
-from mainspring.when.combining import Value, check_size, in_brackets, kept, never, taken
+from mainspring.when.combining import Wrapping, check_size, in_brackets, kept, never, taken
 from mainspring.when.days import LAST_DAY, Days, resolved
 from mainspring.when.dst import zone_name
 from mainspring.when.instants import MAX_INSTANT, MIN_INSTANT, load_zone, local_choices, to_datetime
@@ -18,16 +18,15 @@ _IN_A_ROW = 100_000  # ... or after so many instants in a row that another trigg
 _AT_FIRST = 5_000  # of either, where nothing has been found yet: then nothing is left, and making it fails
 
 
-class Except(Value):
+class Except(Wrapping):
     """What `a - b` and `a & days` make. `without`: a trigger, whose instants are left out, or days.
 
     Refused when nothing is left. After 100,000 occurrences in a row that a trigger takes away, or 10,000 stretches of
     days, there is no next one.
     """
 
-    __slots__ = ("_of", "_without", "_zone")
+    __slots__ = ("_without", "_zone")
 
-    _of: Trigger
     _without: Trigger | Days
     _zone: tzinfo | None  # of the days
 
@@ -55,17 +54,6 @@ class Except(Value):
     def parts(self) -> tuple[Trigger, ...]:
         """The triggers that it is made of."""
         return (self._of,) if isinstance(self._without, Days) else (self._of, self._without)
-
-    @property
-    def tz(self) -> str | None:
-        """The zone of what is left of."""
-        zone: object = getattr(self._of, "tz", None)
-        return zone if isinstance(zone, str) else None
-
-    @property
-    def begins(self) -> bool:
-        """Whether there is a first instant."""
-        return bool(getattr(self._of, "begins", False))
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""

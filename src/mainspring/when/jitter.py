@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from mainspring.errors import InvalidValue
-from mainspring.when.combining import Value, check_size, kept, kept_us, taken
+from mainspring.when.combining import Wrapping, check_size, kept, kept_us, taken
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.shown import shown
 from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
@@ -13,16 +13,15 @@ from mainspring.when.triggers import Trigger, decode_trigger, encode_trigger
 _LONGEST_SEED = 200
 
 
-class Jitter(Value):
+class Jitter(Wrapping):
     """The instants of `of`, each later by something between nothing and `most`, never as late as the next one.
 
     By how much is computed from the instant and `seed`, so that every process and every restart agree. Give schedules
     that should not start together different seeds.
     """
 
-    __slots__ = ("_most", "_of", "_seed")
+    __slots__ = ("_most", "_seed")
 
-    _of: Trigger
     _most: int  # µs
     _seed: str
 
@@ -40,22 +39,6 @@ class Jitter(Value):
             raise InvalidValue(f"expected a seed of at most {_LONGEST_SEED} characters, got {shown(seed)}")
         self._set(_of=of, _most=longest, _seed=seed)
         check_size(self)
-
-    @property
-    def parts(self) -> tuple[Trigger, ...]:
-        """The trigger whose instants are moved."""
-        return (self._of,)
-
-    @property
-    def tz(self) -> str | None:
-        """Its zone."""
-        zone: object = getattr(self._of, "tz", None)
-        return zone if isinstance(zone, str) else None
-
-    @property
-    def begins(self) -> bool:
-        """Whether there is a first instant."""
-        return bool(getattr(self._of, "begins", False))
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""

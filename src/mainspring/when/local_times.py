@@ -1,5 +1,6 @@
 """Triggers of local times: a rule gives the local seconds, the zone and `gap=`/`fold=` say which instants they are."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from datetime import datetime, time, tzinfo
 from typing import Final
@@ -59,9 +60,9 @@ class LocalRule(Value):
         """`first`, `second` or `both`."""
         return self._times.fold
 
+    @abstractmethod
     def _local(self, second: int) -> int | None:
         """The first local second of the rule, `second` or later, in seconds since 1970-01-01T00:00 of that clock."""
-        raise NotImplementedError
 
     def next_us(self, after: int) -> int | None:
         """`next` in microseconds UTC."""
