@@ -76,6 +76,8 @@ class Claimer:
         self._stale = False
         self._safety_at = 0
         self._until = 0
+        self._token = 0  # the newest that this node has got
+        self._doubt = False  # a call failed, and may have held something all the same
         self.alone: Callable[[], bool] = lambda: True  # is there no other daemon on this store?
         self.backed_up = False  # so many outcomes wait to be written that nothing more is reserved
         self.paused = False  # the daemon is stopping: reserve nothing more
@@ -221,9 +223,14 @@ class Claimer:
     def _reserve(self, lanes: list[int], after: int, until: int, limit: int) -> int:
         if not lanes or limit <= 0:
             return 0
+        if self._doubt:
+            self._store.give_back(self._node, self._token)
+        self._doubt = True
         batch = self._store.reserve(self._node, lanes, after=after, until=until, limit=limit)
+        self._doubt = False
         if not batch.tasks:
             return 0
+        self._token = batch.token
         now = self._wall()  # later than any of them was added: what was added "for now" is not ahead of its instant
         held = [self._hold(task, batch.token, ahead=task.run_at > now) for task in batch.tasks]
         if self._hold_off:

@@ -184,7 +184,7 @@ class Engine:
             manual=self._driver is not None,
             places=self._listener_places(),
         )
-        self.recorder.settled = self._settled
+        self.recorder.settled, self.recorder.ended = self._settled, self.turnstile.ended
         if self._driver is not None:
             self._driver.next_start = self.next_start
         self.recorder.gathers = self._driver is None
@@ -265,7 +265,6 @@ class Engine:
     def _settled(self) -> None:
         """The recorder has written what there was."""
         self.seat.journal.busy = self.pool.busy()
-        self.turnstile.ended()
         if self.claimer.written():
             self._desk_loop.wake()
         with self._quiet:

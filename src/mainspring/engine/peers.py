@@ -45,7 +45,6 @@ class Peers:
         """Settle the dead, watch the living."""
         if not (self._changed or now >= self._look_at or any(self._ended(fd) for fd in self._watched.values())):
             return self._wanted()
-        self._changed = False
         others = [node for node in self._store.nodes() if node.id != self._node]
         dying = False
         for node in others:
@@ -59,6 +58,7 @@ class Peers:
         for gone in self._watched.keys() - living:
             self._close(self._watched.pop(gone))
         self.alone = not living
+        self._changed = False
         blind = None in self._watched.values()
         self._look_at = now + (_DYING_US if dying else _LOOK_US) if dying or blind else _NEVER
         return self._wanted()

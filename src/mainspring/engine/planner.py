@@ -65,10 +65,14 @@ class Planner:
         self._take_in(now)
         heap = self._heap
         while heap and heap[0][0] - LEAD_US <= now:
-            at, name = heapq.heappop(heap)
-            if self._at.get(name) == at:
-                standing = self._store.standing(_KIND, name)
-                self._put(name, None if standing is None else self._plan(standing, now))
+            at, name = heap[0]  # it stays there until it was looked at: the store may fail
+            holds = self._at.get(name) == at
+            standing = self._store.standing(_KIND, name) if holds else None
+            following = None if standing is None else self._plan(standing, now)
+            heapq.heappop(heap)
+            if holds:
+                del self._at[name]
+                self._put(name, following)
         if self._after is not None:
             return now
         return heap[0][0] - LEAD_US if heap else None
@@ -88,8 +92,9 @@ class Planner:
                 self._put(standing.name, _next_look(standing, now))
             self._after = page[-1].name if len(page) == _PAGE else None
         while self._changed:
-            name = self._changed.pop()
+            name = next(iter(self._changed))
             one = self._store.standing(_KIND, name)
+            self._changed.discard(name)
             self._put(name, None if one is None else _next_look(one, now))
 
     def _put(self, name: str, at: int | None) -> None:
@@ -97,7 +102,7 @@ class Planner:
         if at is None:
             self._at.pop(name, None)
             self._unseen.pop(name, None)
-        elif self._at.get(name) != at or not self._heap:
+        elif self._at.get(name) != at:
             self._at[name] = at
             heapq.heappush(self._heap, (at, name))
 

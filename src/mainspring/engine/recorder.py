@@ -58,7 +58,8 @@ class Recorder:
         self.flooded: Callable[[], bool] = lambda: False  # are very many very short bodies due?
         self.told: Callable[[Sequence[Settlement]], None] = lambda _: None  # told what was written
         self.summed: Callable[[int], int | None] = lambda _: None  # sums up what was told; when to ask again
-        self.settled: Callable[[], None] = lambda: None  # told after each batch: somebody may wait for quiet
+        self.ended: Callable[[], None] = lambda: None  # told when tasks have ended: others may wait for that
+        self.settled: Callable[[], None] = lambda: None  # told after each turn: somebody may wait for quiet
 
     def put(self, settlement: Settlement) -> None:
         """Write it soon. From any worker; no lock."""
@@ -184,6 +185,8 @@ class Recorder:
             unwritten = set(refused)
             batch = [one for one in batch if one.id not in unwritten]
         self.told(batch)
+        if not all(one.keep for one in batch):
+            self.ended()
         self._events.settled(batch)
 
 

@@ -4,13 +4,15 @@ A request is in the store; this loop answers it. Taking the task from the timeli
 and the change is made in the store under this node's token; otherwise it runs, and the answer says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mainspring.engine import settle
 from mainspring.engine.claimer import Claimer
 from mainspring.engine.pool import Pool
 from mainspring.engine.recorder import Recorder
-from mainspring.engine.timeline import Timeline
+from mainspring.engine.timeline import Held, Timeline
+from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Cancel, Release, Request, Verdict
 from mainspring.tasks.state import State
@@ -66,7 +68,8 @@ class Responder:
         assert task is not None
         held = self._timeline.withdraw(task) or self._pool.recall(task)
         if held is not None:
-            return self._store.change(task, demand, now, token=held.token)
+            with self._given_back([held]):
+                return self._store.change(task, demand, now, token=held.token)
         slot = self._pool.running(task)
         if slot is not None:
             if slot.settled or not isinstance(demand, Cancel):
@@ -77,6 +80,16 @@ class Responder:
         verdict = self._store.change(task, demand, now)
         return None if verdict.outcome == "held" and verdict.holder == self._node else verdict
 
+    @contextmanager
+    def _given_back(self, taken: list[Held]) -> Iterator[None]:
+        """Should the store fail, it knows whether these are held here still: in that case they are not any more."""
+        try:
+            yield
+        except StoreError:
+            for held in taken:
+                self._recorder.put(settle.returned(held))
+            raise
+
     def _release(self, task: int | None, queue: str | None, now: int) -> Verdict | None:
         """Give back, in this node's own order: the answer follows the write."""
         wanted = [
@@ -86,7 +99,8 @@ class Responder:
         ]
         given = [held for held in wanted if self._timeline.withdraw(held.id) is held]
         if given:
-            self._store.record([settle.returned(held) for held in given])
+            with self._given_back(given):
+                self._store.record([settle.returned(held) for held in given])
         if task is None:
             return Verdict("done")
         self._claimer.hold_off(task, now)

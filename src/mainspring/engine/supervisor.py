@@ -21,6 +21,7 @@ from mainspring.engine.listener import Body, Listener
 from mainspring.engine.listener_places import Places, ThreadPlaces
 from mainspring.engine.program_attempts import allowed as program_allowed
 from mainspring.engine.service import Loop
+from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Standing
 from mainspring.tasks.registry import Registry
@@ -98,7 +99,11 @@ class Supervisor:
             self._take_in()
             if self._changed:
                 self._changed = False
-                self._look(now)
+                try:
+                    self._look(now)
+                except StoreError:
+                    self._changed = True
+                    raise
             wants = [
                 self._start_again(monotonic),
                 self._turns.run_due(monotonic),
@@ -135,7 +140,14 @@ class Supervisor:
                 self._ask(listener)
         if self._stopping:
             return
-        taken = [new for one in stored.values() if not one.paused and (new := self._consider(one, now)) is not None]
+        taken: list[Listener] = []
+        try:
+            considered = (self._consider(one, now) for one in stored.values() if not one.paused)
+            taken.extend(new for new in considered if new is not None)
+        finally:  # the store may fail in between
+            self._begin(taken)
+
+    def _begin(self, taken: list[Listener]) -> None:
         self._turns.add([new.body.place for new in taken if new.body is not None and new.body.place is not None])
         for new in taken:
             log.info("listener %s started", new.name)

@@ -5,17 +5,22 @@ of its schedule runs, is missed, waits for the other's end, or ends the other: a
 again when something here has ended, and now and then, for the other may run elsewhere.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 
 from mainspring.engine import settle
 from mainspring.engine.pool import Slot
 from mainspring.engine.timeline import Held, Timeline
+from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Cancel, Filter, Settlement, TaskRow
 from mainspring.tasks.state import State
 
+log = logging.getLogger("mainspring")
+
 _LOOK_US = 250_000  # how often one that waits for another node's looks whether it has ended
+_LOOK_BEHIND_US = 5_000_000  # ... and one behind another that waits here, whether that is gone
 _MANY = 200  # tasks of one schedule that are looked at
 
 
@@ -44,6 +49,15 @@ class Turnstile:
 
     def turned_away(self, held: Held, now: int) -> bool:
         """True: it does not start now, and whoever asked lets go of it."""
+        try:
+            return self._turned_away(held, now)
+        except StoreError as error:
+            log.error("task %s waits, because it could not be looked up whether it may start: %s", held.id, error)  # noqa: TRY400
+            self._timeline.put_off(held, now + _LOOK_US)
+            self._again()
+            return True
+
+    def _turned_away(self, held: Held, now: int) -> bool:
         task = held.task
         if task.expires_at is not None and now >= task.expires_at:
             self._put(settle.missed(held, now, settle.EXPIRED))
@@ -77,8 +91,9 @@ class Turnstile:
     def _overlaps(self, held: Held, schedule: str, now: int) -> bool:
         with self._lock:
             here = [slot for slot in self.slots if self._is_at(slot, schedule, held)]
-            elsewhere = [] if here or self._alone() else self._elsewhere(held, now)
-            if not here and not elsewhere and not self._is_before(held, schedule):
+            behind = self._is_before(held, schedule)
+            elsewhere = [] if here or behind or self._alone() else self._elsewhere(held, now)
+            if not here and not elsewhere and not behind:
                 self._through[schedule] = held
                 self._waiting.pop(held.id, None)
                 return False
@@ -86,7 +101,7 @@ class Turnstile:
                 self._put(settle.missed(held, now, settle.OVERLAP))
                 return True
             self._waiting[held.id] = held
-            self._timeline.put_off(held, now + _LOOK_US)
+            self._timeline.put_off(held, now + (_LOOK_BEHIND_US if behind else _LOOK_US))
         self._again()
         if held.options.overlap == "replace":
             self._end(here, elsewhere)

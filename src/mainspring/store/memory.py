@@ -104,6 +104,17 @@ class MemoryStore(Store):
             taken = self._table.take(self._open(lanes), after, until, limit, holder=node, token=self._token)
             return Reserved(self._token, [rules.reservation(task) for task in taken])
 
+    def give_back(self, node: int, since: int) -> int:
+        with self._lock:
+            later = [
+                task for task in self._table.held_by(node) if (task.token or 0) > since and task.state is State.WAITING
+            ]
+            for task in later:
+                with self._table.changing(task):
+                    task.holder = task.token = None
+            self._tell(["due 0"] * bool(later))
+            return len(later)
+
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:  # noqa: ARG002
         with self._lock:
             refused: list[int] = []

@@ -71,7 +71,7 @@ class Seat(Protocol):
 
 
 class Store(Protocol):
-    """Where tasks are kept. 27 methods, exact contracts, no capability flags."""
+    """Where tasks are kept. 28 methods, exact contracts, no capability flags."""
 
     url: str
 
@@ -116,6 +116,12 @@ class Store(Protocol):
         pause returned, nothing of that queue is reserved). Two calls never hold the same task. The token is larger
         than every token
         given before by this store, also across power loss. A node that left or was taken over gets nothing.
+        """
+
+    def give_back(self, node: int, since: int) -> int:
+        """Free what `node` holds under a token later than `since` and has not recorded as running; how many.
+
+        For a node whose `reserve` failed: only the store knows whether it held something.
         """
 
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:

@@ -59,7 +59,7 @@ _attempts = msgspec.json.Decoder(list[AttemptRow])
 _requests = msgspec.json.Decoder(list[tuple[int, int | None, str]])
 _demand = msgspec.json.Decoder(Demand)
 _verdict = msgspec.json.Decoder(Verdict)
-_nodes = msgspec.json.Decoder(list[tuple[int, str, int, str, int, int, str | None, list[int]]])
+_nodes = msgspec.json.Decoder(list[sqlite_nodes.NodeFields])
 _standings = msgspec.json.Decoder(list[Standing])
 _late_rows = msgspec.json.Decoder(list[LateRow])
 _numbers = msgspec.json.Decoder(list[int])
@@ -127,6 +127,13 @@ class SqliteStore:
             con.execute(sql.HOLD, (node, token, ids))
         self._db.keep_log_short(_LOG_PAGES)
         return Reserved(token, _reservations.decode(rows))
+
+    def give_back(self, node: int, since: int) -> int:
+        with self._db.write(durable=False) as con:
+            con.execute(sql.GIVE_BACK, (node, since))
+            freed = con.changes()
+        self._wake.send(["due 0"] * bool(freed))
+        return freed
 
     def record(self, settlements: Sequence[Settlement], *, durable: bool = False) -> list[int]:
         if not settlements:
@@ -244,26 +251,7 @@ class SqliteStore:
         self._wake.send(news)
 
     def nodes(self) -> list[NodeRow]:
-        return [
-            NodeRow(
-                id=id_,
-                host=host,
-                pid=pid,
-                version=version,
-                workers=workers,
-                started_at=started_at,
-                app=app,
-                alive=sqlite_nodes.is_alive(self._folder, id_),
-                busy=head.busy,
-                lateness=head.lateness,
-                moved=head.moved,
-                unknown=unknown,
-            )
-            for id_, host, pid, version, workers, started_at, app, unknown in _nodes.decode(
-                _text(self._db.look(sql.NODES))
-            )
-            for head in (sqlite_nodes.head(self._folder, id_),)
-        ]
+        return sqlite_nodes.rows(self._folder, _nodes.decode(_text(self._db.look(sql.NODES))))
 
     def take_over(self, node: int, now: int) -> TakenOver | None:
         with sqlite_nodes.claimed(self._folder, node) as dead:

@@ -102,13 +102,14 @@ class Connections:
         slot = self._keeping
         if 0 <= self._written - self._kept < pages or not slot.lock.acquire(blocking=False):
             return
-        try:
-            frames = self._copy_log(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        finally:
-            slot.lock.release()
-        if frames > _LOG_LONG:
-            with self._writing.lock, slot.lock, suppress(StoreError):  # busy: the next time will do
-                self._copy_log(apsw.SQLITE_CHECKPOINT_RESTART)
+        with suppress(StoreError):  # busy, or a full disk: what the caller has committed is safe in the log
+            try:
+                frames = self._copy_log(apsw.SQLITE_CHECKPOINT_PASSIVE)
+            finally:
+                slot.lock.release()
+            if frames > _LOG_LONG:
+                with self._writing.lock, slot.lock:
+                    self._copy_log(apsw.SQLITE_CHECKPOINT_RESTART)
 
     def _copy_log(self, mode: int) -> int:
         """For whoever has the lock of the keeping connection; how many pages the log has."""

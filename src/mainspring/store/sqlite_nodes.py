@@ -12,6 +12,10 @@ from contextlib import contextmanager, suppress
 
 from mainspring.store import journal
 from mainspring.store.journal import Buffer, Journal
+from mainspring.store.rows import NodeRow
+
+# id, host, pid, version, workers, started_at, app, unknown lanes
+NodeFields = tuple[int, str, int, str, int, int, str | None, list[int]]
 
 if sys.platform == "win32":  # untested: one byte of the file stands for the lock; a look takes it for an instant
     import msvcrt
@@ -135,6 +139,18 @@ def head(folder: str, node: int) -> Journal:
             return Journal(bytearray(file.read(journal.HEAD).ljust(journal.HEAD, b"\0")))
     except FileNotFoundError:
         return Journal(bytearray(journal.HEAD))
+
+
+def rows(folder: str, kept: list[NodeFields]) -> list[NodeRow]:
+    """What `nodes` shows: what is kept of each node, and what its lock and its journal tell."""
+    return [
+        NodeRow(
+            id=id_, host=host, pid=pid, version=version, workers=workers, started_at=started_at, app=app,
+            alive=is_alive(folder, id_), busy=told.busy, lateness=told.lateness, moved=told.moved, unknown=unknown,
+        )
+        for id_, host, pid, version, workers, started_at, app, unknown in kept
+        for told in (head(folder, id_),)
+    ]  # fmt: skip
 
 
 def forget(folder: str, node: int) -> None:

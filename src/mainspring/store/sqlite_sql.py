@@ -54,6 +54,7 @@ FROM (
 ) p CROSS JOIN task t ON t.id = p.id"""
 
 HOLD = "UPDATE task SET holder = ?1, token = ?2 WHERE id IN (SELECT value FROM json_each(?3))"
+GIVE_BACK = "UPDATE task SET holder = NULL, token = NULL WHERE holder = ? AND token > ? AND state = 0"
 
 # ── steering ───────────────────────────────────────────────────────────────────────────────────────────────────
 STEERED = "SELECT state, holder, token, attempt, options, key FROM task WHERE id = ?"
