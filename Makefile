@@ -44,6 +44,10 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy src
 
+.PHONY: simulate
+simulate: $(READY) ## daemons in virtual time, with everything going wrong that can; SCENARIO=year, SEEDS=1000, FIRST=1
+	@$(BIN)/python -m simulate --scenario $(or $(SCENARIO),storm) --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1)
+
 .PHONY: bench
 bench: $(READY) ## the figures this project holds itself to; SMOKE=1: a quick run that only shows it works; CHECK=1: hold to them
 	@$(BIN)/python -m mainspring.bench $(if $(SMOKE),--smoke,--out bench/results) $(if $(CHECK),--check) $(ARGS)

@@ -5,6 +5,7 @@ import pytest
 from mainspring.engine.claimer import CALM_US, HORIZON_US, LEAD_US, MOST_UNWRITTEN, SAFETY_US, Claimer
 from mainspring.engine.pool import InlinePool
 from mainspring.engine.timeline import Timeline
+from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
 from mainspring.store.rows import NewNode, NewTask
 from mainspring.tasks.registry import Registry
@@ -280,3 +281,21 @@ def test_behind_with_writing_it_reserves_nothing_and_goes_on_as_soon_as_that_is_
     bench.claimer.step(NOW)
     assert bench.reserved() == due
     assert not bench.claimer.written()  # it waits for nothing any more
+
+
+def test_what_a_call_held_that_failed_all_the_same_goes_back_and_is_reserved():
+    bench = Bench()
+    (soon,) = bench.add(1)
+    reserve = bench.store.reserve
+
+    def fails(*args, **kwargs):
+        reserve(*args, **kwargs)
+        raise StoreError("the disk does not answer")
+
+    bench.store.reserve = fails
+    with pytest.raises(StoreError):
+        bench.claimer.step(NOW)
+    assert bench.reserved() == []
+    bench.store.reserve = reserve
+    bench.claimer.step(NOW)
+    assert bench.reserved() == [soon]

@@ -6,6 +6,7 @@ from mainspring import Every
 from mainspring.engine import planner
 from mainspring.engine.definitions import ScheduleDefinition, Work, encode
 from mainspring.engine.planner import Planner
+from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
 from mainspring.store.rows import Filter, Standing
 from mainspring.when.triggers import encode_trigger
@@ -102,3 +103,21 @@ def test_one_that_another_daemon_advanced_is_made_by_it_alone(store, pages_of_th
     steps(first, T)
     steps(second, T)
     assert made(store) == [("a", T + 3)]
+
+
+def test_a_schedule_outlives_a_store_that_fails(store, monkeypatch):
+    put(store, "a")
+    looking, standing = Planner(store), store.standing
+    monkeypatch.setattr(store, "standing", fails)
+    with pytest.raises(StoreError):
+        steps(looking, T)
+    looking.hear(["standing schedule a"])
+    with pytest.raises(StoreError):
+        steps(looking, T)
+    monkeypatch.setattr(store, "standing", standing)
+    steps(looking, T)
+    assert made(store) == [("a", T + 3)]
+
+
+def fails(*_):
+    raise StoreError("the disk does not answer")

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from mainspring.store.rows import Reschedule, Reservation, Reserved
-from mainspring.tasks.state import Kind, State
+from mainspring.store.rows import Reschedule, Reservation, Reserved, Settlement
+from mainspring.tasks.state import CODES, Kind, State
 from mainspring.testing.conformance.trial import EVER, WORK, T, Trial, new, together
 
 
@@ -50,6 +50,22 @@ def priority_counts_before_the_limit(trial: Trial) -> None:
     trial.store.add([new(T), new(T + 1), new(T + 2, priority=1)], T)
     assert [task.run_at for task in trial.reserve(node, limit=1).tasks] == [T + 2]
     assert [task.run_at for task in trial.reserve(node, limit=1).tasks] == [T]
+
+
+def what_a_failed_call_held_goes_back(trial: Trial) -> None:
+    """`give_back` frees what a node holds under later tokens and has not recorded as running; nobody else's."""
+    node, other = trial.join().node, trial.join().node
+    trial.add(), trial.add(), trial.add(), trial.add()
+    known = trial.reserve(node, limit=1)
+    theirs = trial.reserve(other, limit=1)
+    lost = trial.reserve(node, limit=2)
+    runs = lost.tasks[0]
+    trial.store.record([Settlement(runs.id, lost.token, CODES[State.RUNNING], True, 1, 0, started_at=T)])
+    assert trial.store.give_back(node, known.token) == 1
+    assert trial.store.give_back(node, known.token) == 0
+    assert [task.id for task in trial.reserve(other).tasks] == [lost.tasks[1].id]
+    for task, holder in ((known.tasks[0], node), (theirs.tasks[0], other), (runs, node)):
+        assert trial.task(task.id).holder == holder
 
 
 def only_from_the_lanes_asked(trial: Trial) -> None:

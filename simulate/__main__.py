@@ -1,0 +1,48 @@
+"""`python -m simulate`: many seeds, on all processors; what failed, and how to see it again."""
+
+import argparse
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from simulate import scenario
+from simulate.world import World
+
+SCENARIOS: dict[str, Callable[[int], World]] = {"storm": scenario.storm, "year": scenario.year}
+
+
+def one(name: str, seed: int) -> tuple[int, int, float, str | None]:
+    """Run a seed: how many bodies ran, how many hours passed, what was wrong."""
+    logging.getLogger("mainspring").setLevel(logging.CRITICAL + 1)
+    try:
+        world = SCENARIOS[name](seed)
+    except Exception:  # noqa: BLE001  # whatever it is, it is told with its seed
+        return seed, 0, 0.0, traceback.format_exc()
+    return seed, world.books.ran, world.machine.boot / 3.6e9, None
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m simulate", description=__doc__)
+    parser.add_argument("--scenario", choices=SCENARIOS, default="storm")
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    said = parser.parse_args()
+    began, ran, hours, failed = time.monotonic(), 0, 0.0, 0
+    seeds = range(said.first, said.first + said.seeds)
+    with ProcessPoolExecutor(said.jobs) as pool:
+        for future in as_completed([pool.submit(one, said.scenario, seed) for seed in seeds]):
+            seed, bodies, length, wrong = future.result()
+            ran, hours, failed = ran + bodies, hours + length, failed + (wrong is not None)
+            if wrong is not None:
+                print(f"seed {seed}: {wrong.splitlines()[-1]}", flush=True)
+    print(f"{said.seeds} seeds, {ran:,} bodies, {hours:,.0f} h in {time.monotonic() - began:.1f} s; {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

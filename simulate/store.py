@@ -1,0 +1,101 @@
+"""One process's way to the store. Each call is a moment in which it may be killed, stand still, or hear of an error."""
+
+from typing import TYPE_CHECKING
+
+from mainspring.errors import StoreError
+from mainspring.store.memory import MemoryStore
+from mainspring.store.protocol import Watch
+
+if TYPE_CHECKING:
+    from simulate.world import Node
+
+CALLS = (
+    "add", "advance", "answer", "answered", "ask", "attempts", "change", "find", "get", "give_back", "join", "lanes",
+    "lateness", "leave", "next_due", "nodes", "output", "pause", "paused", "pending", "prune", "put", "record", "remove", "report",
+    "requests", "reserve", "standing", "standings", "stats", "take_over", "trim", "waiting",
+)  # fmt: skip
+# These tell without looking into the file, or only what was read before.
+_FREE = {"paused"}
+
+
+class Killed(BaseException):
+    """The process is no more: nothing that it was about to do is done."""
+
+
+class Way:
+    """Fills the port `Store` by handing each call on, if nothing comes in between."""
+
+    def __init__(self, store: MemoryStore, node: "Node") -> None:
+        self.url = store.url
+        self._store = store
+        self._node = node
+
+    def __getattr__(self, name: str) -> object:
+        if name not in CALLS:
+            raise AttributeError(name)
+        call = getattr(self._store, name)
+        if name in _FREE:
+            return call
+
+        def effect(*given: object, **named: object) -> object:
+            return self._effect(name, call, given, named)
+
+        self.__dict__[name] = effect
+        return effect
+
+    def _effect(self, name, call, given, named):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # any method of the port
+        node, world = self._node, self._node.world
+        node.living()
+        faults, chance = world.faults, world.rng.random
+        if chance() < faults.crash_before:
+            node.kill(f"before {name}")
+            raise Killed
+        if chance() < faults.pause:
+            node.stand_still(f"before {name}")
+        if chance() < faults.error_before:
+            world.note(node, f"{name} fails, and nothing is done")
+            raise StoreError(f"{name} failed: disk I/O error")
+        answer = call(*given, **named)
+        if name == "record":
+            node.recorded(given[0], answer)
+        if chance() < faults.crash_after:
+            node.kill(f"after {name}")
+            raise Killed
+        if chance() < faults.pause:
+            node.stand_still(f"after {name}")
+        if chance() < faults.error_after:
+            world.note(node, f"{name} fails, and is done")
+            raise StoreError(f"{name} failed: disk I/O error")
+        return answer
+
+    def watch(self) -> Watch:
+        """See `Store`; not all news arrive."""
+        self._node.living()
+        ears = Ears(self._store.watch(), self._node)
+        self._node.ears.append(ears)
+        return ears
+
+    def close(self) -> None:
+        """It is the world's."""
+
+
+class Ears(Watch):
+    """A watch that misses some of the news."""
+
+    def __init__(self, watch: Watch, node: "Node") -> None:
+        self._watch = watch
+        self._node = node
+
+    def fileno(self) -> int:
+        """See `Watch`."""
+        return self._watch.fileno()
+
+    def drain(self) -> list[str]:
+        """See `Watch`."""
+        self._node.living()
+        world = self._node.world
+        return [word for word in self._watch.drain() if world.rng.random() >= world.faults.deaf]
+
+    def close(self) -> None:
+        """See `Watch`."""
+        self._watch.close()
