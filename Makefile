@@ -42,7 +42,7 @@ lint: $(READY) ## ruff: rules and format
 
 .PHONY: types
 types: $(READY) ## mypy, strict
-	@$(BIN)/mypy src
+	@$(BIN)/mypy src simulate
 
 .PHONY: simulate
 simulate: $(READY) ## daemons in virtual time, with everything going wrong that can; SCENARIO=year, SEEDS=1000, FIRST=1

@@ -51,7 +51,7 @@ def go_on(world: World, nodes: int, length: int) -> None:
         world.start_node()
     world.often("kills", lambda: _one(world, "kill"))
     world.often("stops", lambda: _one(world, "stop"))
-    world.often("starts", lambda: len(world.nodes) < nodes and world.start_node())
+    world.often("starts", lambda: _start(world, nodes))
     world.often("steps", lambda: _step(world))
     world.often("sleeps", lambda: _sleep(world))
     world.run(length)
@@ -99,6 +99,11 @@ def _options(rng: Random) -> str | None:
     times = rng.choice((0, 1, 5))
     retry = RetryRule(times=times, delay=rng.choice((0, SECOND, MINUTE))) if times else None
     return encode_options(TaskOptions(retry=retry))
+
+
+def _start(world: World, nodes: int) -> None:
+    if len(world.nodes) < nodes:
+        world.start_node()
 
 
 def _one(world: World, what: str) -> None:

@@ -1,6 +1,7 @@
 """One process's way to the store. Each call is a moment in which it may be killed, stand still, or hear of an error."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
@@ -11,8 +12,8 @@ if TYPE_CHECKING:
 
 CALLS = (
     "add", "advance", "answer", "answered", "ask", "attempts", "change", "find", "get", "give_back", "join", "lanes",
-    "lateness", "leave", "next_due", "nodes", "output", "pause", "paused", "pending", "prune", "put", "record", "remove", "report",
-    "requests", "reserve", "standing", "standings", "stats", "take_over", "trim", "waiting",
+    "lateness", "leave", "next_due", "nodes", "output", "pause", "paused", "pending", "prune", "put", "record",
+    "remove", "report", "requests", "reserve", "standing", "standings", "stats", "take_over", "trim", "waiting",
 )  # fmt: skip
 # These tell without looking into the file, or only what was read before.
 _FREE = {"paused"}
@@ -43,7 +44,9 @@ class Way:
         self.__dict__[name] = effect
         return effect
 
-    def _effect(self, name, call, given, named):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # any method of the port
+    def _effect(
+        self, name: str, call: Callable[..., object], given: tuple[Any, ...], named: dict[str, object]
+    ) -> object:
         node, world = self._node, self._node.world
         node.living()
         faults, chance = world.faults, world.rng.random
@@ -57,7 +60,7 @@ class Way:
             raise StoreError(f"{name} failed: disk I/O error")
         answer = call(*given, **named)
         if name == "record":
-            node.recorded(given[0], answer)
+            node.world.books.recorded(given[0], cast("list[int]", answer))
         if chance() < faults.crash_after:
             node.kill(f"after {name}")
             raise Killed

@@ -14,7 +14,6 @@ from mainspring.engine.events import Events
 from mainspring.engine.service import ManualDriver, ManualLoop
 from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
-from mainspring.store.rows import Settlement
 from mainspring.tasks.context import context
 from mainspring.tasks.registry import Registry
 from simulate.checks import Books, Violation
@@ -57,9 +56,8 @@ class Node:
         self.number = self.engine.node
         # the kernel tells a process's end; here the world does
         peers = self.engine.peers
-        peers._open = lambda _pid, _host: 0  # type: ignore[method-assign]  # noqa: SLF001
-        peers._ended = lambda _fd: False  # type: ignore[method-assign]  # noqa: SLF001
-        peers._close = lambda _fd: None  # type: ignore[method-assign]  # noqa: SLF001
+        for what, stands_in in (("_open", lambda *_: 0), ("_ended", lambda _: False), ("_close", lambda _: None)):
+            setattr(peers, what, stands_in)
         self.engine.start()
 
     def living(self) -> None:
@@ -105,10 +103,6 @@ class Node:
         self.world.run(length)
         self.still -= 1
         self.living()
-
-    def recorded(self, settlements: list[Settlement], refused: list[int]) -> None:
-        """The store has taken these."""
-        self.world.books.recorded(settlements, refused)
 
 
 class World:

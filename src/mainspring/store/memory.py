@@ -16,7 +16,7 @@ from mainspring.errors import KeyInUse
 from mainspring.store import memory_add
 from mainspring.store import memory_rules as rules
 from mainspring.store.memory_seat import MemorySeat
-from mainspring.store.memory_table import Table, Task
+from mainspring.store.memory_table import EVER, Table, Task
 from mainspring.store.memory_watch import MemoryWatch
 from mainspring.store.protocol import Store
 from mainspring.store.rows import (
@@ -338,12 +338,17 @@ class MemoryStore(Store):
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     def prune(self, before: int, limit: int) -> int:
+        table = self._table
         with self._lock:
-            old = self._table.which(lambda task: task.finished_at is not None and task.finished_at < before)
-            old.sort(key=rules.newest, reverse=True)
-            for task in old[:limit]:
-                self._table.delete(task)
-            return len(old[:limit])
+            if table.first_end >= before:  # asked once an hour: every task is looked at only when there is one
+                return 0
+            ended = table.which(lambda task: task.finished_at is not None)
+            ended.sort(key=rules.newest, reverse=True)
+            old = [task for task in ended[:limit] if (task.finished_at or 0) < before]
+            for task in old:
+                table.delete(task)
+            table.first_end = min((task.finished_at or 0 for task in ended[len(old) :]), default=EVER)
+            return len(old)
 
     def trim(self, schedule: str, keep: int, limit: int) -> int:
         with self._lock:

@@ -18,6 +18,7 @@ from mainspring.tasks.options import decode_options
 from mainspring.tasks.state import UNFINISHED, State
 
 _MANY = 32  # new tasks of one lane from which on one sort costs less than insertions
+EVER = 1 << 62
 
 
 class Task(msgspec.Struct, kw_only=True):
@@ -102,6 +103,7 @@ class Table:
         self.held: dict[int, dict[int, Task]] = {}  # node → what it holds
         self.waiting: Counter[int] = Counter()  # lane → how many wait, held or not
         self.late = LateCounts()
+        self.first_end = EVER  # no finished task ended before that
         self._free: dict[int, list[tuple[int, int]]] = {}  # lane → (run_at, id), sorted
         self._lane_of: dict[tuple[str, int, str, str], Lane] = {}
 
@@ -166,6 +168,8 @@ class Table:
         return lane
 
     def _index(self, task: Task) -> None:
+        if task.finished_at is not None:
+            self.first_end = min(self.first_end, task.finished_at)
         if task.new.key is not None and task.state in UNFINISHED:
             self.keys[task.new.key] = task
         if (name := task.new.occurrence_name) is not None and task.state is not State.CANCELLED:
