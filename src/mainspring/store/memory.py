@@ -342,13 +342,13 @@ class MemoryStore(Store):
         with self._lock:
             if table.first_end >= before:  # asked once an hour: every task is looked at only when there is one
                 return 0
-            ended = table.which(lambda task: task.finished_at is not None)
-            ended.sort(key=rules.newest, reverse=True)
-            old = [task for task in ended[:limit] if (task.finished_at or 0) < before]
-            for task in old:
+            old = table.which(lambda task: task.finished_at is not None and task.finished_at < before)
+            old.sort(key=rules.newest, reverse=True)
+            for task in old[:limit]:
                 table.delete(task)
-            table.first_end = min((task.finished_at or 0 for task in ended[len(old) :]), default=EVER)
-            return len(old)
+            ends = [task.finished_at for task in table.tasks.values() if task.finished_at is not None]
+            table.first_end = min(ends, default=EVER)
+            return len(old[:limit])
 
     def trim(self, schedule: str, keep: int, limit: int) -> int:
         with self._lock:

@@ -97,6 +97,8 @@ def lose(task: Task, started_at: int | None, now: int | None) -> None:
     if started_at is not None:
         task.attempt += 1
         task.started_at = started_at
+    if now is not None and task.started_at is not None:
+        now = max(now, task.started_at)  # the clock was set back meanwhile
     task.losses += 1
     task.tries.append(AttemptRow(task.attempt, task.started_at, now, "worker lost", None))
     if task.at_most_once or task.losses >= POISON:

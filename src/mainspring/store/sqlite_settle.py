@@ -141,6 +141,7 @@ def clear_node(
         return None, []
     news = {"nodes": None}
     lost: list[tuple[int, int, int, int, int | None, int | None, str | None]] = []
+    tries: list[tuple[int, int, int | None, int | None, str, None]] = []
     held = _held.decode(con.execute(sql.HELD, (node,)).get)
     for task in held:
         start = starts.get((task.id, task.token))
@@ -150,12 +151,14 @@ def clear_node(
             news["due 0"] = None
             continue
         code, reason = _end(task)
-        ended_at = None if code == CODES[State.WAITING] else now or start or task.started_at
+        started_at = start or task.started_at
+        over = now if now is None or started_at is None else max(now, started_at)  # the clock was set back meanwhile
+        ended_at = None if code == CODES[State.WAITING] else over or started_at
         attempt = task.attempt if start is None else task.attempt + 1
-        lost.append((task.id, code, attempt, task.losses + 1, start or task.started_at, ended_at, reason))
+        lost.append((task.id, code, attempt, task.losses + 1, started_at, ended_at, reason))
+        tries.append((task.id, attempt, started_at, over, "worker lost", None))
         news["due 0" if code == CODES[State.WAITING] else "done"] = None
     sql.write_rows(con, sql.LOSE, lost)
-    tries = [(id_, attempt, started_at, now, "worker lost", None) for id_, _, attempt, _, started_at, _, _ in lost]
     sql.write_rows(con, sql.INSERT_ATTEMPTS, tries)
     con.execute(sql.FREE_HELD, (node,))
     con.execute(sql.FREE_STANDINGS, (node,))

@@ -122,6 +122,18 @@ def at_most_once_may_be_said_with_the_start(trial: Trial) -> None:
     assert (trial.task(held.id).state, trial.task(held.id).reason) == (State.FAILED, "lost")
 
 
+def what_was_lost_did_not_end_before_it_began(trial: Trial) -> None:
+    """Set back between the start and the takeover, a clock does not make a task end before its start."""
+    seat = trial.join()
+    once, again = trial.hold(seat, options=AT_MOST_ONCE), trial.hold(seat)
+    for held in (once, again):
+        trial.start(held, started_at=T + 500)
+    trial.kill(seat)
+    trial.store.take_over(seat.node, T + 50)
+    assert trial.task(once.id).finished_at == T + 500
+    assert [one.finished_at for one in trial.store.attempts(again.id)] == [T + 500]
+
+
 def once_and_by_one(trial: Trial) -> None:
     """Of many that take over at the same moment one does it, the others get None; and so does whoever comes later."""
     held = trial.hold()
