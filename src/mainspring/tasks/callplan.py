@@ -8,7 +8,6 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -153,12 +152,16 @@ def _is_marked(annotation: object) -> bool:
     return any(_is_marked(part) for part in parts)
 
 
-_plans: "WeakKeyDictionary[Callable[..., object], CallPlan]" = WeakKeyDictionary()
+# Where a function keeps its plan: a table of all plans would hold each function for ever, for its plan does.
+_KEPT = "__mainspring_plan__"
 
 
 def plan_of(function: Callable[..., object]) -> CallPlan:
     """The one plan of this function."""
-    plan = _plans.get(function)
-    if plan is None:
-        plan = _plans[function] = CallPlan(function)
+    kept = getattr(function, "__dict__", None)
+    plan = None if kept is None else kept.get(_KEPT)
+    if plan is None or plan.function is not function:  # `functools.wraps` copies what the wrapped function keeps
+        plan = CallPlan(function)
+        if kept is not None:
+            kept[_KEPT] = plan
     return plan
