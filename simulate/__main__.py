@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging
+import os
 import sys
 import time
 import traceback
@@ -20,8 +21,8 @@ def one(name: str, seed: int) -> tuple[int, int, float, str | None]:
     logging.getLogger("mainspring").setLevel(logging.CRITICAL + 1)
     try:
         world = SCENARIOS[name](seed)
-    except Exception:  # noqa: BLE001  # whatever it is, it is told with its seed
-        return seed, 0, 0.0, traceback.format_exc()
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is told with its seed
+        return seed, 0, 0.0, f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
     finally:
         gc.collect()  # of the seed before: each of its daemons had a journal of 2 MB
     return seed, world.books.ran, world.machine.boot / 3.6e9, None
@@ -31,9 +32,11 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m simulate", description=__doc__)
     parser.add_argument("--scenario", choices=SCENARIOS, default="storm")
-    parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--seeds", type=int, default=100, help="how many; of a single one all is told that led to a failure"
+    )
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time")
     said = parser.parse_args()
     began, ran, hours, failed = time.monotonic(), 0, 0.0, 0
     seeds = range(said.first, said.first + said.seeds)
@@ -42,7 +45,7 @@ def main() -> int:
             seed, bodies, length, wrong = future.result()
             ran, hours, failed = ran + bodies, hours + length, failed + (wrong is not None)
             if wrong is not None:
-                print(f"seed {seed}: {wrong.splitlines()[-1]}", flush=True)
+                print(f"seed {seed}: {wrong if said.seeds == 1 else wrong.splitlines()[0]}", flush=True)
     print(f"{said.seeds} seeds, {ran:,} bodies, {hours:,.0f} h in {time.monotonic() - began:.1f} s; {failed} failed")
     return failed > 0
 

@@ -25,7 +25,6 @@ class Faults:
     starts: float = 0.0
     steps: float = 0.0  # of the wall clock
     sleeps: float = 0.0
-    edits: float = 0.0  # schedules paused, resumed, changed
     long: float = 0.0  # of the bodies, those that take time
     failing: float = 0.0  # ... and those that raise
 
@@ -39,7 +38,7 @@ _CALLS = {
     "crash_before": 1 / 400, "crash_after": 1 / 400, "error_before": 1 / 100, "error_after": 1 / 200, "pause": 1 / 150,
     "deaf": 1 / 50, "slow": 1 / 5,
 }  # fmt: skip
-_A_DAY = {"kills": 6.0, "stops": 6.0, "steps": 4.0, "sleeps": 2.0, "edits": 6.0}
+_A_DAY = {"kills": 6.0, "stops": 6.0, "steps": 4.0, "sleeps": 2.0}
 
 
 def storm(rng: Random) -> Faults:
@@ -50,7 +49,7 @@ def storm(rng: Random) -> Faults:
 
 def years(rng: Random) -> Faults:
     """Years in which little does."""
-    often = {"kills": 1 / 40, "stops": 1 / 20, "steps": 1 / 10, "sleeps": 1 / 20, "edits": 1 / 60}
+    often = {"kills": 1 / 40, "stops": 1 / 20, "steps": 1 / 10, "sleeps": 1 / 20}
     drawn = {name: most * rng.choice((0, 1, 3)) for name, most in often.items()}
     calls = {name: most * rng.choice((0, 0, 0.02)) for name, most in _CALLS.items() if name != "slow"}
     return Faults(**drawn, **calls, starts=3.0, long=0.01, failing=0.01)

@@ -46,11 +46,22 @@ def year(seed: int, *, years: float = 1) -> World:
 
 
 def go_on(world: World, nodes: int, length: int) -> None:
-    """Live for `length`, then mend everything, wait until nothing can be on its way any more, and look."""
+    """Live for `length`, then mend everything, wait until nothing can be on its way any more, and look.
+
+    What goes wrong is raised with what happened last: since the start, by the wall clock (both in µs), by whom, what.
+    """
+    try:
+        _live(world, nodes, length)
+    except Exception as error:
+        error.add_note("\n".join(" ".join(map(str, line)) for line in world.told))
+        raise
+
+
+def _live(world: World, nodes: int, length: int) -> None:
     for _ in range(nodes):
         world.start_node()
-    world.often("kills", lambda: _one(world, "kill"))
-    world.often("stops", lambda: _one(world, "stop"))
+    world.often("kills", lambda: _kill(world))
+    world.often("stops", lambda: _stop(world))
     world.often("starts", lambda: _start(world, nodes))
     world.often("steps", lambda: _step(world))
     world.often("sleeps", lambda: _sleep(world))
@@ -106,31 +117,32 @@ def _start(world: World, nodes: int) -> None:
         world.start_node()
 
 
-def _one(world: World, what: str) -> None:
-    if not world.nodes:
-        return
-    node = world.rng.choice(world.nodes)
-    if what == "kill":
-        node.kill("from outside")
-    elif not node.still:
-        node.stop()
+def _kill(world: World) -> None:
+    if world.nodes:
+        world.rng.choice(world.nodes).kill("from outside")
+
+
+def _stop(world: World) -> None:
+    idle = [node for node in world.nodes if not node.still]
+    if idle:
+        world.rng.choice(idle).stop()
 
 
 def _step(world: World) -> None:
     by = int(world.rng.choice((0.5, 1, 60, 3600, 86400)) * SECOND * world.rng.uniform(-1, 1))
     world.machine.step(by)
     world.note(None, f"the clock is set by {by} µs")
-    heard(world)
+    _heard(world)
 
 
 def _sleep(world: World) -> None:
     length = int(world.rng.choice((1, 60, 3600, 86400)) * SECOND * world.rng.random())
     world.machine.sleep(length)
     world.note(None, f"the machine slept for {length} µs")
-    heard(world)
+    _heard(world)
 
 
-def heard(world: World) -> None:
+def _heard(world: World) -> None:
     """The kernel ends the sleep of whoever waits for an instant."""
     for node in world.nodes:
         for loop in node.turns.loops:

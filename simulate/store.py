@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
-from mainspring.store.protocol import Watch
+from mainspring.store.protocol import Seat, Watch
 
 if TYPE_CHECKING:
     from simulate.world import Node
@@ -15,8 +15,6 @@ CALLS = (
     "lateness", "leave", "next_due", "nodes", "output", "pause", "paused", "pending", "prune", "put", "record",
     "remove", "report", "requests", "reserve", "standing", "standings", "stats", "take_over", "trim", "waiting",
 )  # fmt: skip
-# These tell without looking into the file, or only what was read before.
-_FREE = {"paused"}
 
 
 class Killed(BaseException):
@@ -35,8 +33,6 @@ class Way:
         if name not in CALLS:
             raise AttributeError(name)
         call = getattr(self._store, name)
-        if name in _FREE:
-            return call
 
         def effect(*given: object, **named: object) -> object:
             return self._effect(name, call, given, named)
@@ -47,29 +43,29 @@ class Way:
     def _effect(
         self, name: str, call: Callable[..., object], given: tuple[Any, ...], named: dict[str, object]
     ) -> object:
-        node, world = self._node, self._node.world
+        node = self._node
         node.living()
-        faults, chance = world.faults, world.rng.random
-        if chance() < faults.crash_before:
-            node.kill(f"before {name}")
-            raise Killed
-        if chance() < faults.pause:
-            node.stand_still(f"before {name}")
-        if chance() < faults.error_before:
-            world.note(node, f"{name} fails, and nothing is done")
-            raise StoreError(f"{name} failed: disk I/O error")
+        self._come_between("before", name)
         answer = call(*given, **named)
+        if name == "join":
+            node.number = cast("Seat", answer).node
         if name == "record":
             node.world.books.recorded(given[0], cast("list[int]", answer))
-        if chance() < faults.crash_after:
-            node.kill(f"after {name}")
+        self._come_between("after", name)
+        return answer
+
+    def _come_between(self, when: str, name: str) -> None:
+        """Be killed, stand still, or hear of an error, as the seed draws it."""
+        node, world = self._node, self._node.world
+        faults, chance = world.faults, world.rng.random
+        if chance() < getattr(faults, f"crash_{when}"):
+            node.kill(f"{when} {name}")
             raise Killed
         if chance() < faults.pause:
-            node.stand_still(f"after {name}")
-        if chance() < faults.error_after:
-            world.note(node, f"{name} fails, and is done")
+            node.stand_still(f"{when} {name}")
+        if chance() < getattr(faults, f"error_{when}"):
+            world.note(node, f"{name} fails, and {'nothing is done' if when == 'before' else 'is done'}")
             raise StoreError(f"{name} failed: disk I/O error")
-        return answer
 
     def watch(self) -> Watch:
         """See `Store`; not all news arrive."""

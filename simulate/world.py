@@ -44,16 +44,18 @@ class Node:
         self.dead = False
         self.still = 0  # in how many calls it stands still, or is at a body
         self.ears: list[Ears] = []
-        clock = NodeClock(world.machine, self.living)
-        self.turns = Turns(clock)
-        self.number = 0
-        registry = Registry("/")
+        self.number = 0  # at the store; 0 until it has joined
+        self._clock = NodeClock(world.machine, self.living)
+        self.turns = Turns(self._clock)
+
+    def start(self) -> None:
+        """Take part; it may not survive that, or not be let in."""
+        world, registry = self.world, Registry("/")
         registry.add(world.body_of(self), FUNCTION)
         self.engine = Engine(
-            store=Way(world.store, self), registry=registry, clock=clock, events=Events(),  # type: ignore[arg-type]  # it hands on what the port has
+            store=Way(world.store, self), registry=registry, clock=self._clock, events=Events(),  # type: ignore[arg-type]  # it hands on what the port has
             plan=Plan(workers=1, retention=world.retention), driver=self.turns,
         )  # fmt: skip
-        self.number = self.engine.node
         # the kernel tells a process's end; here the world does
         peers = self.engine.peers
         for what, stands_in in (("_open", lambda *_: 0), ("_ended", lambda _: False), ("_close", lambda _: None)):
@@ -116,10 +118,10 @@ class World:
         self.store = MemoryStore()
         self.nodes: list[Node] = []
         self.books = Books(self)
+        self.broken: Violation | None = None
         self.told: deque[tuple[int, int, str, str]] = deque(maxlen=_LAST)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
-        self._acting: list[Node] = []
 
     # ── time ───────────────────────────────────────────────────────────────────────────────────────────────
     def at(self, boot: int, event: Callable[[], None]) -> None:
@@ -174,7 +176,6 @@ class World:
     # ── daemons ────────────────────────────────────────────────────────────────────────────────────────────
     def act(self, node: Node, what: Callable[[], object]) -> None:
         """Have `node` do something; it may not survive it."""
-        self._acting.append(node)
         node.still += 1  # it does one thing at a time, should others go on meanwhile
         try:
             what()
@@ -182,44 +183,40 @@ class World:
             assert node.dead, "killed, and alive"
         finally:
             node.still -= 1
-            self._acting.pop()
+        if self.broken is not None:
+            raise self.broken
 
     def start_node(self) -> None:
         """One more daemon."""
         self._count += 1
-        node = Node.__new__(Node)
-        node.dead, node.still = False, 0
-        self.note(None, f"n{self._count} starts")
+        node = Node(self, f"n{self._count}")
+        self.note(node, "starts")
         try:
-            self.act(node, lambda: node.__init__(self, f"n{self._count}"))  # type: ignore[misc]  # it may be killed while it is made
+            self.act(node, node.start)
         except StoreError:
             node.kill("because it could not start")
         if not node.dead:
-            node.still = 0
             self.nodes.append(node)
-
-    def idle(self) -> list[Node]:
-        """The daemons that are in the middle of nothing."""
-        return [node for node in self.nodes if not node.still]
 
     def buried(self, node: Node) -> None:
         """Its process is gone: the locks fall, and the others hear of it."""
         if node in self.nodes:
             self.nodes.remove(node)
-        number = node.number or getattr(getattr(node, "engine", None), "node", 0)
-        self.books.died(number)
-        with self.store._lock:  # noqa: SLF001  # what the operating system does elsewhere
-            for seat in self.store.nodes():
-                if seat.id == number or (not number and seat.id not in {one.number for one in self.nodes}):
-                    self.store.lose(seat.id)
-            self.store._tell(["nodes"])  # noqa: SLF001
+        self.books.died(node.number)
+        if any(seat.id == node.number for seat in self.store.nodes()):  # not when it has left already
+            self.store.lose(node.number)
+            self.store._tell(["nodes"])  # noqa: SLF001  # what the operating system does elsewhere
 
     # ── bodies ─────────────────────────────────────────────────────────────────────────────────────────────
     def body_of(self, node: Node) -> Callable[[], None]:
         """The function that all tasks run, as this process has it."""
 
         def body() -> None:
-            self.books.begins(node.number, int(context().task_id))
+            try:
+                self.books.begins(node.number, int(context().task_id))
+            except Violation as broken:  # the engine takes what a body raises for its failure
+                self.broken = broken
+                raise
             try:
                 self._work(node)
             finally:

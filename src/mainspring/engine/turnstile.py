@@ -20,7 +20,7 @@ from mainspring.tasks.state import State
 log = logging.getLogger("mainspring")
 
 _LOOK_US = 250_000  # how often one that waits for another node's looks whether it has ended
-_LOOK_BEHIND_US = 5_000_000  # ... and one behind another that waits here, whether that is gone
+_LOOK_BEHIND_US = 1_000_000  # ... and one behind another that waits here, whether that is gone
 _MANY = 200  # tasks of one schedule that are looked at
 
 
