@@ -136,6 +136,7 @@ class Terminal:
         if not self.pid:
             try:
                 os.chdir(directory)
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell without job control ignores it in its background
                 environment = {**os.environ, "TERM": "xterm", "LANG": "C.UTF-8"}
                 os.execve(sys.executable, [sys.executable, "-m", "mainspring", *words], environment)
             finally:

@@ -16,7 +16,7 @@ from mainspring.errors import KeyInUse
 from mainspring.store import memory_add
 from mainspring.store import memory_rules as rules
 from mainspring.store.memory_seat import MemorySeat
-from mainspring.store.memory_table import EVER, Table, Task
+from mainspring.store.memory_table import Table, Task
 from mainspring.store.memory_watch import MemoryWatch
 from mainspring.store.protocol import Store
 from mainspring.store.rows import (
@@ -338,17 +338,11 @@ class MemoryStore(Store):
 
     # ── life ───────────────────────────────────────────────────────────────────────────────────────────────
     def prune(self, before: int, limit: int) -> int:
-        table = self._table
         with self._lock:
-            if table.first_end >= before:  # asked once an hour: every task is looked at only when there is one
-                return 0
-            old = table.which(lambda task: task.finished_at is not None and task.finished_at < before)
-            old.sort(key=rules.newest, reverse=True)
-            for task in old[:limit]:
-                table.delete(task)
-            ends = [task.finished_at for task in table.tasks.values() if task.finished_at is not None]
-            table.first_end = min(ends, default=EVER)
-            return len(old[:limit])
+            old = self._table.ended_before(before, limit)
+            for task in old:
+                self._table.delete(task)
+            return len(old)
 
     def trim(self, schedule: str, keep: int, limit: int) -> int:
         with self._lock:

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from heapq import nsmallest
+from heapq import heappop, heappush, nsmallest
 
 import msgspec
 
@@ -18,7 +18,6 @@ from mainspring.tasks.options import decode_options
 from mainspring.tasks.state import UNFINISHED, State
 
 _MANY = 32  # new tasks of one lane from which on one sort costs less than insertions
-EVER = 1 << 62
 
 
 class Task(msgspec.Struct, kw_only=True):
@@ -103,7 +102,7 @@ class Table:
         self.held: dict[int, dict[int, Task]] = {}  # node → what it holds
         self.waiting: Counter[int] = Counter()  # lane → how many wait, held or not
         self.late = LateCounts()
-        self.first_end = EVER  # no finished task ended before that
+        self.ends: list[tuple[int, int]] = []  # a heap of (finished_at, id); holds what was deleted or went on since, too
         self._free: dict[int, list[tuple[int, int]]] = {}  # lane → (run_at, id), sorted
         self._lane_of: dict[tuple[str, int, str, str], Lane] = {}
 
@@ -115,6 +114,7 @@ class Table:
             task = Task(id=id_, lane=self._lane(new), new=new, run_at=new.run_at, created_at=now)
             if new.missed is not None:
                 task.state, task.reason, task.finished_at = State.MISSED, new.missed.reason, now
+                heappush(self.ends, (now, id_))
             self.tasks[id_] = task
             self.last_id = id_
             self._index(task)
@@ -136,9 +136,11 @@ class Table:
             entries = self._free[task.lane.id]
             del entries[bisect_left(entries, (task.run_at, task.id))]
         self._unindex(task)
-        before, started_at, run_at = task.state, task.started_at, task.run_at
+        before, started_at, run_at, ended = task.state, task.started_at, task.run_at, task.finished_at
         yield task
         self._index(task)
+        if task.finished_at is not None and task.finished_at != ended:
+            heappush(self.ends, (task.finished_at, task.id))
         if task.started_at is not None and task.started_at != started_at:
             self._count_start(task, before, started_at, run_at)
         if task.free:
@@ -168,8 +170,6 @@ class Table:
         return lane
 
     def _index(self, task: Task) -> None:
-        if task.finished_at is not None:
-            self.first_end = min(self.first_end, task.finished_at)
         if task.new.key is not None and task.state in UNFINISHED:
             self.keys[task.new.key] = task
         if (name := task.new.occurrence_name) is not None and task.state is not State.CANCELLED:
@@ -217,6 +217,16 @@ class Table:
     def held_by(self, node: int) -> list[Task]:
         """What a node holds, by id."""
         return sorted(self.held.get(node, {}).values(), key=lambda task: task.id)
+
+    def ended_before(self, before: int, limit: int) -> list[Task]:
+        """The first `limit` to have ended before that instant, for whoever deletes them: they are told of only once."""
+        ended: list[Task] = []
+        while self.ends and self.ends[0][0] < before and len(ended) < limit:
+            finished_at, id_ = heappop(self.ends)
+            task = self.tasks.get(id_)
+            if task is not None and task.finished_at == finished_at:
+                ended.append(task)
+        return ended
 
     def which(self, fits: Callable[[Task], bool]) -> list[Task]:
         """The tasks that fit, by id. Looks at every one."""
