@@ -102,7 +102,7 @@ class Table:
         self.held: dict[int, dict[int, Task]] = {}  # node → what it holds
         self.waiting: Counter[int] = Counter()  # lane → how many wait, held or not
         self.late = LateCounts()
-        self.ends: list[tuple[int, int]] = []  # a heap of (finished_at, id); holds what was deleted or went on since, too
+        self.ends: list[tuple[int, int]] = []  # a heap of (finished_at, id), also of what is gone since
         self._free: dict[int, list[tuple[int, int]]] = {}  # lane → (run_at, id), sorted
         self._lane_of: dict[tuple[str, int, str, str], Lane] = {}
 
