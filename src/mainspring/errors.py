@@ -127,6 +127,10 @@ class NewerStore(StoreError):
     """The store was written by a newer Mainspring."""
 
 
+class StoreConflict(StoreError):
+    """A file or a process is in the way: the backup's name is taken, or somebody has the store open."""
+
+
 class OutsideTask(MainspringError, RuntimeError):
     """`context()` or `stopping()` was called where no task runs."""
 

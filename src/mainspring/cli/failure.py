@@ -17,6 +17,7 @@ from mainspring.errors import (
     NotAStore,
     NotFound,
     QueueFull,
+    StoreConflict,
     StoreNotFound,
     TaskNotFound,
     TooLate,
@@ -27,7 +28,7 @@ FAILED, USAGE, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 3, 4, 130
 _CODES: tuple[tuple[type[MainspringError] | tuple[type[MainspringError], ...], int], ...] = (
     (NotAStore, FAILED),
     ((TaskNotFound, NotFound, StoreNotFound), NOT_FOUND),
-    ((KeyInUse, NameInUse, QueueFull, TooLate), CONFLICT),
+    ((KeyInUse, NameInUse, QueueFull, StoreConflict, TooLate), CONFLICT),
     ((InvalidValue, InvalidArguments, Misuse), USAGE),
 )
 

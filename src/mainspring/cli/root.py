@@ -45,6 +45,9 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "listeners": ("listeners", "list, show, remove, pause, resume, restart"),
         "import": ("importing", "crontab FILE: its rules as schedules"),
     },
+    "Keep": {
+        "store": ("store", "check, back up, restore, compact, export, import"),
+    },
     "More": {
         "demo": ("more", "a flash sale on the millisecond"),
         "bench": ("more", "measure this machine"),

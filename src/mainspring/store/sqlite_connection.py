@@ -231,7 +231,7 @@ class Connections:
         except apsw.Error as error:
             if isinstance(error, apsw.IOError):
                 self._doubt = True
-            raise _explained(self.path, error) from error
+            raise explained(self.path, error) from error
 
 
 def _check_place(path: str, create: bool) -> None:
@@ -247,7 +247,7 @@ def _check_place(path: str, create: bool) -> None:
             raise StoreError(f"no permission to create a file in {folder}; choose another path for the store")
 
 
-def _explained(path: str, error: apsw.Error) -> StoreError:
+def explained(path: str, error: apsw.Error) -> StoreError:
     """What an error of SQLite means to somebody who wants to run tasks, and what to do about it."""
     match error:
         case apsw.NotADBError():
