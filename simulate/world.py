@@ -9,8 +9,9 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 
-from mainspring.engine.engine import Engine, Plan
+from mainspring.engine.engine import Engine
 from mainspring.engine.events import Events
+from mainspring.engine.plan import Plan
 from mainspring.engine.service import ManualDriver, ManualLoop
 from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore

@@ -69,6 +69,7 @@ class Daemon(Declaring):
         full_timeout: Duration | None = None,
         retention: Duration | None = None,
         grace: Duration | None = None,
+        lease: Duration | None = None,
         tz: str | tzinfo | None = None,
         name: str | None = None,
         allow: Sequence[str] | None = None,
@@ -85,8 +86,8 @@ class Daemon(Declaring):
                 "workers": workers, "pool": pool, "listener_workers": listener_workers,
                 "max_tasks_per_child": max_tasks_per_child, "max_memory_per_child": max_memory_per_child,
                 "queues": queues, "max_pending": max_pending, "when_full": when_full, "full_timeout": full_timeout,
-                "retention": retention, "grace": grace, "tz": tz, "name": name, "allow": allow, "programs": programs,
-                "clock": clock,
+                "retention": retention, "grace": grace, "lease": lease, "tz": tz, "name": name, "allow": allow,
+                "programs": programs, "clock": clock,
             }
         )  # fmt: skip
         settings = self.settings
@@ -134,7 +135,7 @@ class Daemon(Declaring):
             if self._engine is not None:
                 raise Misuse("this daemon is started already; one start, one stop")
             driver = self._make_driver()
-            plan = make_plan(self)
+            plan = make_plan(self, driver)
             self.reconcile()
             self.events.journalist = EventLog(self, self.settings.tz or local_zone()).event
             engine = Engine(

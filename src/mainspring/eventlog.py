@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mainspring.app import Daemon
     from mainspring.engine.events import Event
 
-_QUIET_RETRIES = frozenset({"retry later", "daemon stopped", "worker lost"})  # no failure of the attempt itself
+_QUIET_RETRIES = frozenset(
+    {"retry later", "daemon stopped", "worker lost", "lease lost"}
+)  # no failure of the attempt itself
 
 
 class EventLog:

@@ -18,7 +18,7 @@ from mainspring.tasks.state import State
 if TYPE_CHECKING:
     from mainspring.app import Daemon
     from mainspring.engine.child_messages import Setup
-    from mainspring.engine.engine import Plan
+    from mainspring.engine.plan import Plan
     from mainspring.engine.service import ManualDriver
 
 log = logging.getLogger("mainspring")
@@ -27,9 +27,9 @@ _ENOUGH = 1_000
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-def make_plan(daemon: "Daemon") -> "Plan":
+def make_plan(daemon: "Daemon", driver: "ManualDriver | None") -> "Plan":
     """What the engine of this daemon goes by."""
-    from mainspring.engine.engine import Plan
+    from mainspring.engine.plan import Plan
     from mainspring.version import __version__
 
     settings = daemon.settings
@@ -41,6 +41,8 @@ def make_plan(daemon: "Daemon") -> "Plan":
         programs=programs_allowed(settings, daemon.store.url),
         retention=settings.retention,
         grace=settings.grace,
+        # moved by hand, a clock goes from instant to instant: nobody is silent in between
+        lease=settings.lease if driver is None else None,
         app=daemon.name,
         version=__version__,
         setup=_setup(daemon) if pool == "processes" else None,

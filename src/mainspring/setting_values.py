@@ -25,6 +25,7 @@ DEFAULT_STORE = "mainspring.db"
 STORE_FORMS = "a path ('shop.db'), 'sqlite:///absolute/path.db', 'sqlite:relative.db' or 'memory:'"
 
 _MOST_WORKERS = 10_000
+_LEAST_LEASE_US = 1_000_000
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _APP = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 _NUMBER = re.compile(r"\s*[0-9]{1,9}\s*")
@@ -208,6 +209,14 @@ def duration(value: object, _directory: str) -> int:
     """Microseconds."""
     # parse_duration itself refuses what is neither number, text nor timedelta.
     return parse_duration(value)  # type: ignore[arg-type]
+
+
+def lease(value: object, _directory: str) -> int:
+    """Microseconds: shorter ones would end while a busy machine gives the daemon no turn."""
+    length = parse_duration(value)  # type: ignore[arg-type]  # it refuses the rest itself
+    if length < _LEAST_LEASE_US:
+        raise InvalidValue(f"expects a duration of at least {_LEAST_LEASE_US // 1_000_000} s, got {value!r}")
+    return length
 
 
 def zone(value: object, _directory: str) -> tzinfo:

@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     full_timeout: int | None
     retention: int
     grace: int
+    lease: int
     tz: tzinfo | None
     name: str | None
     allow: tuple[str, ...]
@@ -119,6 +120,7 @@ def _chosen(chooser: "_Chooser", directory: str) -> Settings:
         full_timeout=take("full_timeout", values.duration, None),
         retention=take("retention", values.duration, parse_duration("7d")),
         grace=take("grace", values.duration, parse_duration("20s")),
+        lease=take("lease", values.lease, parse_duration("30s")),
         tz=take("tz", values.zone, None),
         name=take("name", values.name, None),
         allow=take("allow", values.allow, ()),

@@ -116,9 +116,14 @@ def leaves_without_giving_back(original, node):
 
 
 @broken("take_over")
-def takes_over_the_living(original, node, now):
+def takes_over_the_living(original, node, now, silent=None):
     original.__self__.lose(node) if node in original.__self__._seats else None
     return original(node, now)
+
+
+@broken("take_over")
+def takes_over_the_heard(original, node, now, silent=None):
+    return original(node, now, silent and silent + 10_000_000)
 
 
 @broken("advance")
@@ -159,6 +164,7 @@ BROKEN = [
     (finds_in_any_order, "looking.soonest_first"),
     (leaves_without_giving_back, "nodes.who_leaves_gives_back"),
     (takes_over_the_living, "nodes.a_living_node_is_not_taken_over"),
+    (takes_over_the_heard, "leases.who_was_heard_keeps_it"),
     (adds_even_when_late, "standings.who_comes_second_changes_nothing"),
     (prunes_without_limit, "looking.prune_forgets_no_more_than_asked"),
 ]
@@ -186,14 +192,14 @@ def rule_replaced(name, wrong):
         setattr(memory_rules, name, original)
 
 
-def no_poison(original, task, started_at, now):
+def no_poison(original, task, started_at, now, why):
     task.losses -= 100
-    original(task, started_at, now)
+    original(task, started_at, now, why)
     task.losses += 100
 
 
-def started_for_nothing(original, task, started_at, now):
-    original(task, None, now)
+def started_for_nothing(original, task, started_at, now, why):
+    original(task, None, now, why)
 
 
 def at_most_once_again(original, task, change):

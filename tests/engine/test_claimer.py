@@ -23,6 +23,14 @@ class Loop:
         self.wakes += 1
 
 
+class NoLease:
+    def begin(self):
+        return 0
+
+    def accept(self, token, lapses):
+        return True
+
+
 class Recorder:
     waiting = 0
 
@@ -39,7 +47,8 @@ class Bench:
     def __init__(self, *, workers=1, queues=None, programs=True):
         self.store = MemoryStore()
         node = NewNode(host="h", pid=1, version="0", workers=workers, started_at=NOW)
-        self.node = self.store.join(node).node
+        seat = self.store.join(node)
+        self.node = seat.node
         self.timeline = Timeline()
         self.timer, self.recorder = Loop(), Recorder()
         limits = queues if isinstance(queues, dict) else {}
@@ -58,6 +67,7 @@ class Bench:
             queues=queues,
             programs=programs,
             warm=lambda: None,
+            lease=NoLease(),
         )
         self.looks = 0
         real = self.store.reserve

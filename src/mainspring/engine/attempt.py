@@ -106,6 +106,9 @@ class Attempt:
             if run_at - now > self._most_early:
                 self._put_back(held)
                 return
+        if not self._journal.covers(held.token, self._boottime()):  # this daemon stood still: it may be another's
+            self._recorder.put(settle.returned(held))
+            return
         if not slot.seize():  # it was cancelled or moved in that fraction
             return
         if options.delivery == "at-most-once":

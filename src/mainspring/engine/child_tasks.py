@@ -47,6 +47,7 @@ class Tasks:
         self._link = link
         self._functions = functions
         self._note = journal.note
+        self._covers = journal.covers
         self._now = clock.now
         self._clock = clock
         self._sleeper: Sleeper | None = None
@@ -133,6 +134,8 @@ class Tasks:
                 self._sleep(run_at - _SPIN_US)
         if context.stop:
             return _not_started(feed, "it was asked to stop before it started")
+        if feed.fence is None and not self._covers(token, self._clock.boottime()):
+            return _not_started(feed, "its daemon stood still for longer than its lease")
         if feed.once:
             self._link.send(Begin(task, token, now))
             if isinstance(self._link.replies.get(), No):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from mainspring.engine import settle
 from mainspring.engine.clockwatch import Moved
+from mainspring.engine.lease import Lease
 from mainspring.engine.pool import Pool
 from mainspring.engine.program_attempts import allowed
 from mainspring.engine.recorder import Recorder
@@ -51,6 +52,7 @@ class Claimer:
         queues: Mapping[str, int | None] | None,
         programs: bool | tuple[str, ...],
         warm: Callable[[], None],
+        lease: Lease,
         safety: int = SAFETY_US,
     ) -> None:
         self._store = store
@@ -66,6 +68,7 @@ class Claimer:
         self._programs = programs
         self._warm = warm  # programs may come: what starts them should be there before they are due
         self._safety = safety
+        self._lease = lease
         self._lanes: dict[int, Lane] = {}
         self._able: list[int] = []
         self._unknown: list[int] = []
@@ -226,7 +229,10 @@ class Claimer:
         if self._doubt:
             self._store.give_back(self._node, self._token)
         self._doubt = True
+        lapses = self._lease.begin()
         batch = self._store.reserve(self._node, lanes, after=after, until=until, limit=limit)
+        if not self._lease.accept(batch.token, lapses):
+            return 0  # and doubt stays: what is still this node's is given back before the next
         self._doubt = False
         if not batch.tasks:
             return 0

@@ -9,19 +9,17 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
-from mainspring.engine.child_messages import Setup
 from mainspring.engine.claimer import SAFETY_US, Claimer
 from mainspring.engine.desk import steps as desk_steps
 from mainspring.engine.events import Events
+from mainspring.engine.lease import Lease
 from mainspring.engine.parts import Parts
 from mainspring.engine.peers import Peers
+from mainspring.engine.plan import Plan
 from mainspring.engine.planner import Planner
 from mainspring.engine.pool import InlinePool, Pool, ThreadPool
 from mainspring.engine.program_attempts import ProgramAttempts
@@ -43,31 +41,12 @@ if TYPE_CHECKING:
     from mainspring.engine.child_places import ChildPlaces
     from mainspring.engine.listener_places import Places
 
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
 log = logging.getLogger("mainspring")
 
 # After the grace, how long a body that was asked to stop may take to come back.
 _LAST_CHANCE_S = 1.0
 _READY_S = 30.0
 SAFETY_BY_HAND_US = 86_400_000_000
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings an engine needs, as plain values. Durations in µs."""
-
-    workers: int = 8
-    listener_workers: int = 4
-    queues: Mapping[str, int | None] | None = None
-    programs: bool | tuple[str, ...] = True
-    retention: int = 7 * 86_400_000_000
-    grace: int = 20_000_000
-    app: str | None = None
-    version: str = ""
-    setup: Setup | None = None  # what worker processes have to be; None: tasks run on threads
-    executor: "Executor | None" = None  # what tasks run on instead; it is the caller's
-    eager: bool = False  # have one ready before `start` returns, or say why there is none
 
 
 class Engine:
@@ -116,6 +95,10 @@ class Engine:
         """What a task passes: timeline, timer, pool, attempt, recorder."""
         self.timeline = Timeline()
         self.recorder = Recorder(self.store, self._recorder_loop, self.events, self.clock.now)
+        self.lease = Lease(
+            self.seat.journal, self.clock, self.plan.lease,
+            wake=self._timer_loop.wake, holding=self._holding, lapsed=self._lapsed,
+        )  # fmt: skip
         self.watchdog = Watchdog(self.clock, self._desk_loop, self.recorder.put)
         self.program_attempts = ProgramAttempts(self.clock, self.seat.locks)
         # with worker processes each of them has a part of the journal, and the last part is for what runs here
@@ -163,11 +146,12 @@ class Engine:
             queues=self.plan.queues,
             programs=self.plan.programs,
             warm=self.program_attempts.warm,
+            lease=self.lease,
             # moved by hand, the clock would have to stop for every safety look, and no wake is lost within one thread
             safety=SAFETY_US if self._driver is None else SAFETY_BY_HAND_US,
         )
         self.responder = Responder(self.store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
-        self.peers = Peers(self.store, self.node, self._desk_loop, self.events)
+        self.peers = Peers(self.store, self.node, self._desk_loop, self.events, self.clock, self.plan.lease)
         self.claimer.alone = lambda: self.peers.alone
         self.planner = Planner(self.store)
         self.supervisor = Supervisor(
@@ -184,6 +168,7 @@ class Engine:
             manual=self._driver is not None,
             places=self._listener_places(),
         )
+        self.supervisor.taking = self.lease.begin
         self.recorder.settled, self.recorder.ended = self._settled, self.turnstile.ended
         if self._driver is not None:
             self._driver.next_start = self.next_start
@@ -258,9 +243,22 @@ class Engine:
         self._desk_loop.wake()
 
     def _put_back(self, held: Held) -> None:
-        """The clock went back between the timer and the start."""
-        if self.timeline.add([held]):
+        """It does not start now: the clock went back between the timer and the start, or this daemon stood still."""
+        if not self.seat.journal.covers(held.token, self.clock.boottime()):
+            self.recorder.put(settle.returned(held))
+        elif self.timeline.add([held]):
             self._timer_loop.wake()
+
+    def _holding(self) -> bool:
+        """Does it hold anything that somebody else could take?"""
+        held = len(self.timeline) or self.pool.busy() or self.recorder.waiting
+        return bool(held) or self.supervisor.holding()
+
+    def _lapsed(self) -> None:
+        """It was silent for so long that what it holds may be another's."""
+        self._give_back()
+        self.supervisor.hear(["standing"])
+        self._room_again()
 
     def _settled(self) -> None:
         """The recorder has written what there was."""
@@ -274,7 +272,7 @@ class Engine:
     def start(self) -> None:
         """Take part."""
         desk = desk_steps(self, (self._desk_loop, self._timer_loop, self._recorder_loop)) + self._caretakers
-        fire: list[Step] = [self.timer]
+        fire: list[Step] = [self.lease, self.timer]
         if isinstance(self.pool, InlinePool):
             fire.append(self.pool)
         self.pool.start()

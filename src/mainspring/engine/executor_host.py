@@ -33,9 +33,15 @@ class ExecutorHost:
         self.begin = recorder.begin
         self.watch = watchdog.watch
         self.note = journal.note
+        self._covers = journal.covers
+        self._boottime = clock.boottime
         self.wake = loop.wake
         self.put_back = put_back
         self._registry = registry
+
+    def covers(self, held: Held) -> bool:
+        """Is what was reserved still this daemon's, as far as its lease tells?"""
+        return self._covers(held.token, self._boottime())
 
     def origin(self, work: str) -> str | None:
         """Where this process has the function from, and others may."""

@@ -160,6 +160,10 @@ class ExecutorPool(Pool):
                 host.put_back(held)
                 return
             now = host.now()
+        if not host.covers(held):
+            self._free(slot, held)
+            host.put_back(held)
+            return
         if not slot.seize():  # it was cancelled or moved meanwhile
             self._free(slot, held)
             return

@@ -2,6 +2,8 @@
 
 The operating system says who lives: each node holds a lock for the life of its process. Where it can (Linux), this loop
 waits for the end of the other process itself; elsewhere it looks once a second, and only while there are others.
+
+One that lives, but stands still, loses what it holds when its lease has ended (`lease`).
 """
 
 import logging
@@ -11,10 +13,13 @@ from mainspring.engine.clockwatch import Moved
 from mainspring.engine.events import Event, Events
 from mainspring.engine.service import Loop
 from mainspring.store.protocol import Store
+from mainspring.store.rows import NodeRow, TakenOver
+from mainspring.when.clock import Clock
 
 log = logging.getLogger("mainspring")
 
 _LOOK_US = 1_000_000
+_IDLE_LOOK_US = 60_000_000  # at neighbours that hold nothing, as far as their journals tell
 _NEVER = 1 << 62
 _DYING_US = 10_000  # its process is gone, its programs are being ended: the lock falls in a moment
 
@@ -22,11 +27,17 @@ _DYING_US = 10_000  # its process is gone, its programs are being ended: the loc
 class Peers:
     """The step that watches the neighbours."""
 
-    def __init__(self, store: Store, node: int, loop: Loop, events: Events) -> None:
+    def __init__(
+        self, store: Store, node: int, loop: Loop, events: Events, clock: Clock, lease: int | None = None
+    ) -> None:
+        """`lease` (µs): who lives, but has been silent for longer, loses what it holds; None: nobody does."""
         self._store = store
         self._node = node
         self._loop = loop
         self._events = events
+        self._clock = clock
+        self._lease = lease
+        self._silent: dict[int, int] = {}  # node -> when it was first seen (boot-time clock) that its lease had ended
         self._watched: dict[int, int | None] = {}  # node -> descriptor of its process, None where there is none
         self._changed = True
         self._look_at = 0
@@ -60,21 +71,48 @@ class Peers:
         self.alone = not living
         self._changed = False
         blind = None in self._watched.values()
-        self._look_at = now + (_DYING_US if dying else _LOOK_US) if dying or blind else _NEVER
+        wait = _DYING_US if dying else _LOOK_US if blind else _NEVER
+        self._look_at = now + min(wait, self._hear_out([node for node in others if node.alive], now))
         return self._wanted()
 
     def _wanted(self) -> int | None:
-        return None if self._look_at == _NEVER else self._look_at
+        return None if self._look_at >= _NEVER else self._look_at
 
     def _settle(self, node: int, now: int) -> None:
         left = self._store.take_over(node, now)
-        if left is None:
-            return
+        if left is not None:
+            self._tell(node, "died", left)
+
+    def _hear_out(self, living: list[NodeRow], now: int) -> int:
+        """Take from whom nothing is heard; in how many µs to look again.
+
+        A lease that has ended is looked at once more, a third of a lease later: after the machine has slept, all of
+        them have ended, and everybody is about to renew.
+        """
+        if self._lease is None or not living:
+            return _NEVER
+        boot = self._clock.boottime()
+        waits = [_IDLE_LOOK_US]
+        silent = {node.id: self._silent.get(node.id, boot) for node in living if 0 < node.lease <= boot}
+        for node, since in list(silent.items()):
+            wait = since + self._lease // 3 - boot
+            if wait <= 0:
+                del silent[node]  # should it renew in this very moment: begin anew
+                left = self._store.take_over(node, now, boot)
+                if left is not None:
+                    self._tell(node, "has been silent for longer than its lease", left)
+                continue
+            waits.append(wait)
+        self._silent = silent
+        waits += [node.lease - boot for node in living if node.lease > boot]
+        return max(min(waits), _DYING_US)
+
+    def _tell(self, node: int, what: str, left: TakenOver) -> None:
         log.warning(
-            "node %d died: %d of its tasks are free again, %d were lost while they ran%s",
-            node, left.freed, len(left.lost), f" ({', '.join(map(str, left.lost[:10]))})" if left.lost else "",
+            "node %d %s: %d of its tasks are free again, %d were lost while they ran%s",
+            node, what, left.freed, len(left.lost), f" ({', '.join(map(str, left.lost[:10]))})" if left.lost else "",
         )  # fmt: skip
-        self._events.emit(Event("node", message=f"node {node} died"))
+        self._events.emit(Event("node", message=f"node {node} {what}"))
 
     def _open(self, pid: int, host: str) -> int | None:
         if not hasattr(os, "pidfd_open") or host != os.uname().nodename:

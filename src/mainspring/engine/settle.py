@@ -9,7 +9,7 @@ import msgspec
 
 from mainspring.engine.clockwatch import STEP_US
 from mainspring.engine.timeline import Held
-from mainspring.store.rows import Settlement
+from mainspring.store.rows import WORKER_LOST, Settlement
 from mainspring.tasks.options import decode_options, encode_options
 from mainspring.tasks.problems import Problem
 from mainspring.tasks.retry import next_delay, wants
@@ -26,7 +26,6 @@ TIME_LIMIT = "time limit"
 CANCELLED = "cancelled"
 STOPPED = "daemon stopped"
 LOST = "lost"
-WORKER_LOST = "worker lost"
 POISON = "poison"
 EXPIRED = "expired"
 OVERLAP = "overlap"

@@ -9,6 +9,7 @@ by the takeover. `Listener` has the facts of one, `bodies` the three ways of run
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 import msgspec
@@ -83,6 +84,7 @@ class Supervisor:
         self._ties = 0
         self._stopping = False
         self._closed = False
+        self.taking: Callable[[], object] = lambda: None  # told before one is taken
 
     # ── the step ───────────────────────────────────────────────────────────────────────────────────────────
     def hear(self, news: list[str]) -> None:
@@ -196,6 +198,7 @@ class Supervisor:
         if definition.everywhere:
             self._tell(listener)
         else:
+            self.taking()
             taken = msgspec.structs.replace(standing, holder=self._node, status=encode(listener.status()))
             if not self._advance(listener, taken, now):
                 self._changed = True  # somebody was first: look again at what is left
@@ -285,6 +288,10 @@ class Supervisor:
         """Of each listener that runs here: name, state, turns, restarts, last error."""
         with self._lock:
             return [(one.name, one.state, one.turns, one.restarts, one.last_error) for one in self._held.values()]
+
+    def holding(self) -> bool:
+        """Does any listener run here?"""
+        return bool(self._held)
 
     def busy(self) -> int:
         """How many of the listeners' workers are in a body."""

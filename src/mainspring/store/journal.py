@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 _HEAD = struct.Struct("<8sqq")  # magic, workers, busy
 _ENTRY = struct.Struct("<qqqq")  # task, token, started_at, check: a torn entry is recognised and passed over
-_MAGIC = b"mspring2"
+_MAGIC = b"mspring3"
 _BUSY = struct.Struct("<q")
 _BUSY_AT = 16
 PARTS = ("timer", "worker", "start")  # of lateness; each has p50, p99 and maximum in µs
@@ -28,7 +28,9 @@ _LATENESS_AT = 24
 _LONGEST = 2**32 - 2  # µs, more than an hour; 0 stands for "not known", so what is known is kept one larger
 _MOVED = struct.Struct("<qqq")
 _MOVED_AT = 64
-HEAD = 96  # bytes, in which all figures are found
+_LEASE = struct.Struct("<q")
+_LEASE_AT, _FLOOR_AT, _UNTIL_AT = 88, 96, 104
+HEAD = 128  # bytes, in which all figures are found
 COUNT = 65_536
 _LOOKS = 100  # at an entry that is being written just now; each takes as long as the writing does
 
@@ -128,6 +130,27 @@ class Journal:
     @moved.setter
     def moved(self, moved: tuple[int, int, int]) -> None:
         _MOVED.pack_into(self._view, _MOVED_AT, *moved)
+
+    @property
+    def lease(self) -> int:
+        """When the owner's lease ends (boot-time clock, µs): it may lose what it holds then. 0: it has none."""
+        return int(_LEASE.unpack_from(self._view, _LEASE_AT)[0])
+
+    @lease.setter
+    def lease(self, end: int) -> None:
+        _LEASE.pack_into(self._view, _LEASE_AT, end)
+
+    def trust(self, floor: int, until: int) -> None:
+        """From now on only what was reserved under a token larger than `floor` starts, and only before `until`
+        (boot-time clock, µs; 0: whenever).
+        """
+        _LEASE.pack_into(self._view, _FLOOR_AT, floor)  # first: whoever reads in between starts too little
+        _LEASE.pack_into(self._view, _UNTIL_AT, until)
+
+    def covers(self, token: int, boottime: int) -> bool:
+        """May what was reserved under this token start at `boottime`? Read last, before the start."""
+        until = _LEASE.unpack_from(self._view, _UNTIL_AT)[0]
+        return not until or (boottime < until and token > _LEASE.unpack_from(self._view, _FLOOR_AT)[0])
 
     def close(self) -> None:
         """Let go of the buffer, so that a mapping under it can be closed."""

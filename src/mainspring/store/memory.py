@@ -20,6 +20,8 @@ from mainspring.store.memory_table import Table, Task
 from mainspring.store.memory_watch import MemoryWatch
 from mainspring.store.protocol import Store
 from mainspring.store.rows import (
+    LEASE_LOST,
+    WORKER_LOST,
     Added,
     Again,
     AttemptRow,
@@ -259,15 +261,21 @@ class MemoryStore(Store):
         with self._lock:
             return [seat.row() for seat in self._seats.values()]
 
-    def take_over(self, node: int, now: int) -> TakenOver | None:
+    def take_over(self, node: int, now: int, silent: int | None = None) -> TakenOver | None:
         with self._lock:
             seat = self._seats.get(node)
-            if seat is None or seat.alive:
+            if seat is None:
                 return None
-            del self._seats[node]
-            return self._clear(node, seat.starts(), now)
+            if not seat.alive:
+                del self._seats[node]
+                return self._clear(node, seat.starts(), now)
+            if silent is None or not 0 < seat.row().lease <= silent:
+                return None
+            return self._clear(node, seat.starts(), now, LEASE_LOST)
 
-    def _clear(self, node: int, starts: dict[tuple[int, int], int], now: int | None) -> TakenOver:
+    def _clear(
+        self, node: int, starts: dict[tuple[int, int], int], now: int | None, why: str = WORKER_LOST
+    ) -> TakenOver:
         """Settle all that the node held. `starts`: the newest start its journal shows for a task and token."""
         freed, lost, news = 0, list[int](), {"nodes": None}
         for task in self._table.held_by(node):
@@ -276,7 +284,7 @@ class MemoryStore(Store):
                 started_at = None  # that start was recorded, and so was what came of it
             with self._table.changing(task):
                 if task.state is State.RUNNING or started_at is not None:
-                    rules.lose(task, started_at, now)
+                    rules.lose(task, started_at, now, why)
                     lost.append(task.id)
                 else:
                     freed += 1

@@ -89,8 +89,10 @@ def make(task: Task, change: Change, now: int) -> None:
             task.run_at, task.failures, task.losses = run_at, 0, 0
 
 
-def lose(task: Task, started_at: int | None, now: int | None) -> None:
-    """Count a start whose node is no more. `started_at`: from its journal, when the store did not know of it.
+def lose(task: Task, started_at: int | None, now: int | None, why: str) -> None:
+    """Count a start whose node is no more, or was silent (`why`).
+
+    `started_at`: from its journal, when the store did not know of it.
 
     `now` is None when the node left by itself and nobody knows when the task ended.
     """
@@ -100,7 +102,7 @@ def lose(task: Task, started_at: int | None, now: int | None) -> None:
     if now is not None and task.started_at is not None:
         now = max(now, task.started_at)  # the clock was set back meanwhile
     task.losses += 1
-    task.tries.append(AttemptRow(task.attempt, task.started_at, now, "worker lost", None))
+    task.tries.append(AttemptRow(task.attempt, task.started_at, now, why, None))
     if task.at_most_once or task.losses >= POISON:
         task.state, task.finished_at = State.FAILED, task.started_at if now is None else now
         task.reason = "lost" if task.at_most_once else "poison"

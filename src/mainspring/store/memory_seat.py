@@ -36,7 +36,7 @@ class MemorySeat:
         told = Journal(self._buffer)
         fields = msgspec.structs.asdict(self._new)
         return NodeRow(
-            id=self.node, alive=self.alive, busy=told.busy, lateness=told.lateness, moved=told.moved,
+            id=self.node, alive=self.alive, lease=told.lease, busy=told.busy, lateness=told.lateness, moved=told.moved,
             unknown=self.unknown, **fields,
         )  # fmt: skip
 

@@ -214,13 +214,17 @@ class Store(Protocol):
     def nodes(self) -> list[NodeRow]:
         """The nodes that joined and neither left nor were taken over."""
 
-    def take_over(self, node: int, now: int) -> TakenOver | None:
+    def take_over(self, node: int, now: int, silent: int | None = None) -> TakenOver | None:
         """Settle what a dead node left, once, durably; None while it lives (or when it is already settled).
 
         What its journal does not show as started, and was not recorded as running, is free again. What had started
         was lost: `losses` and `attempt` count it, a row of the attempts says `worker lost`; it waits again under its
         own `run_at`, unless it is at-most-once (`failed`, reason `lost`) or this was its third loss (`failed`, reason
         `poison`). Its listeners are free, its unanswered requests forgotten.
+
+        With `silent` (boot-time clock, µs) a node that lives is treated alike when its journal shows a lease that ended
+        by then, which is looked at in the same transaction; its lost attempts say `lease lost`. It keeps its seat and
+        its number, and what it reserves from then on is its own.
         """
 
     # ── schedules and listeners ────────────────────────────────────────────────────────────────────────────

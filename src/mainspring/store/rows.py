@@ -281,14 +281,20 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
     app: str | None
     alive: bool
+    lease: int  # `Journal.lease`: a boot-time instant, 0 while it holds nothing
     busy: int
     lateness: list[int | None]  # `Journal.lateness`: where it came from on this node
     moved: tuple[int, int, int] | None  # `Journal.moved`: when its clock was set last, or its machine slept
     unknown: list[int]  # the lanes it cannot run: functions it does not know, programs it may not start
 
 
+# Why an attempt was lost: its process is no more; or its daemon lives, but was silent beyond its lease.
+WORKER_LOST = "worker lost"
+LEASE_LOST = "lease lost"
+
+
 class TakenOver(msgspec.Struct, frozen=True):
-    """What a dead node left: `freed` had not started, `lost` had (the next attempt or the end says so)."""
+    """What a dead or silent node left: `freed` had not started, `lost` had (the next attempt or the end says so)."""
 
     freed: int
     lost: list[int]

@@ -253,15 +253,25 @@ class SqliteStore:
     def nodes(self) -> list[NodeRow]:
         return sqlite_nodes.rows(self._folder, _nodes.decode(_text(self._db.look(sql.NODES))))
 
-    def take_over(self, node: int, now: int) -> TakenOver | None:
+    def take_over(self, node: int, now: int, silent: int | None = None) -> TakenOver | None:
         with sqlite_nodes.claimed(self._folder, node) as dead:
             if not dead:
-                return None
+                return None if silent is None else self._take_from(node, now, silent)
             starts = sqlite_nodes.starts(self._folder, node)
             with self._db.write(durable=True) as con:
                 taken, news = clear_node(con, node, starts, now)
             if taken is not None:
                 sqlite_nodes.forget(self._folder, node)
+        self._wake.send(news)
+        return taken
+
+    def _take_from(self, node: int, now: int, silent: int) -> TakenOver | None:
+        """Take what a node holds that lives, but did not renew its lease."""
+        with self._db.write(durable=True) as con:
+            # within the transaction: a node that renews has given up what it held before, and reserves anew after this
+            if not 0 < sqlite_nodes.head(self._folder, node).lease <= silent:
+                return None
+            taken, news = clear_node(con, node, sqlite_nodes.starts(self._folder, node), now, lives=True)
         self._wake.send(news)
         return taken
 

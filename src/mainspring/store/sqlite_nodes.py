@@ -146,7 +146,8 @@ def rows(folder: str, kept: list[NodeFields]) -> list[NodeRow]:
     return [
         NodeRow(
             id=id_, host=host, pid=pid, version=version, workers=workers, started_at=started_at, app=app,
-            alive=is_alive(folder, id_), busy=told.busy, lateness=told.lateness, moved=told.moved, unknown=unknown,
+            alive=is_alive(folder, id_), lease=told.lease, busy=told.busy, lateness=told.lateness, moved=told.moved,
+            unknown=unknown,
         )
         for id_, host, pid, version, workers, started_at, app, unknown in kept
         for told in (head(folder, id_),)

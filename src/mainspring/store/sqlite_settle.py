@@ -6,7 +6,7 @@ import apsw
 import msgspec
 
 from mainspring.store import sqlite_sql as sql
-from mainspring.store.rows import Settlement, TakenOver
+from mainspring.store.rows import LEASE_LOST, WORKER_LOST, Settlement, TakenOver
 from mainspring.store.sqlite_connection import Connections
 from mainspring.tasks.options import decode_options
 from mainspring.tasks.state import CODES, State
@@ -130,14 +130,15 @@ def _news(settlements: Iterable[Settlement]) -> list[str]:
 
 
 def clear_node(
-    con: apsw.Connection, node: int, starts: dict[tuple[int, int], int], now: int | None
+    con: apsw.Connection, node: int, starts: dict[tuple[int, int], int], now: int | None, *, lives: bool = False
 ) -> tuple[TakenOver | None, list[str]]:
-    """Settle what a node held and forget it; None when there is no such node. `starts`: what its journal shows.
+    """Settle what a node held and forget it, unless it `lives`; None when there is no such node. `starts`: what its
+    journal shows.
 
     A start that the journal shows counts unless the store knows of it, or of a later one: then what came of it was
     recorded, and the reservation was kept for the next attempt.
     """
-    if con.execute(sql.DROP_NODE, (node,)).get is None:
+    if con.execute(sql.NODE if lives else sql.DROP_NODE, (node,)).get is None:
         return None, []
     news = {"nodes": None}
     lost: list[tuple[int, int, int, int, int | None, int | None, str | None]] = []
@@ -156,7 +157,7 @@ def clear_node(
         ended_at = None if code == CODES[State.WAITING] else over or started_at
         attempt = task.attempt if start is None else task.attempt + 1
         lost.append((task.id, code, attempt, task.losses + 1, started_at, ended_at, reason))
-        tries.append((task.id, attempt, started_at, over, "worker lost", None))
+        tries.append((task.id, attempt, started_at, over, LEASE_LOST if lives else WORKER_LOST, None))
         news["due 0" if code == CODES[State.WAITING] else "done"] = None
     sql.write_rows(con, sql.LOSE, lost)
     sql.write_rows(con, sql.INSERT_ATTEMPTS, tries)

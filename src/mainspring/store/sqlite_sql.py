@@ -146,6 +146,7 @@ SELECT json_group_array(json_array(id, host, pid, version, workers, started_at, 
 FROM node"""
 NODE_IDS = "SELECT json_group_array(id) FROM node"
 REPORT = "UPDATE node SET unknown = ?2 WHERE id = ?1"
+NODE = "SELECT id FROM node WHERE id = ?"
 DROP_NODE = "DELETE FROM node WHERE id = ? RETURNING id"
 HELD = """
 SELECT json_group_array(json_array(id, state, token, started_at, attempt, losses, options) ORDER BY id)

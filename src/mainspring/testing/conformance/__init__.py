@@ -7,8 +7,8 @@ Free of any test framework. Who writes a store writes a `Harness` for it and run
         run(case, MyHarness())
 
 The cases read as the specification: `adding`, `bounding`, `reserving`, `recording`, `steering`, `looking`,
-`lateness`, `nodes`, `takeover`, `standings`, `watching`; each begins with a fresh store. They sleep nowhere and
-measure no time.
+`lateness`, `nodes`, `takeover`, `leases`, `standings`, `watching`; each begins with a fresh store. They sleep nowhere
+and measure no time.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from mainspring.testing.conformance import (
     adding,
     bounding,
     lateness,
+    leases,
     looking,
     nodes,
     recording,
@@ -40,7 +41,9 @@ def _cases_of(module: ModuleType) -> list[Case]:
     return [value for value in own if callable(value) and getattr(value, "__module__", "") == module.__name__]
 
 
-_TOPICS = (adding, bounding, reserving, recording, steering, looking, lateness, nodes, takeover, standings, watching)
+_TOPICS = (
+    adding, bounding, reserving, recording, steering, looking, lateness, nodes, takeover, leases, standings, watching,
+)  # fmt: skip
 CASES: tuple[Case, ...] = tuple(case for topic in _TOPICS for case in _cases_of(topic))
 
 
