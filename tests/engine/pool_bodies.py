@@ -53,3 +53,7 @@ def started_at():
 
 def adds_another():
     return daemon.add_task("child_bodies:double", [21]).id
+
+
+def fence():
+    return context().fence

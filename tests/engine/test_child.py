@@ -19,6 +19,7 @@ from mainspring.engine.child_messages import (
 from mainspring.store.journal import HEAD, SIZE, Journal
 from mainspring.tasks.options import RetryRule
 from mainspring.tasks.retry import wants
+from mainspring.when.clock import SystemClock
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +167,18 @@ def test_an_instant_far_ahead_is_not_waited_for(driver):
     outcome = driver.run("nothing", run_at=now() + 10_000_000)
     assert (outcome.kind, outcome.started_at) == ("not-started", 0)
     assert "clock was set back" in outcome.why
+
+
+def test_past_two_thirds_of_its_daemons_lease_nothing_starts(driver):
+    journal = Journal(driver.map)
+    boot = SystemClock().boottime()
+    journal.trust(0, boot - 1)
+    outcome = driver.run("remember")
+    assert (outcome.kind, outcome.started_at) == ("not-started", 0)
+    assert "stood still" in outcome.why
+    journal.trust(driver._tokens, boot + 3_600_000_000)  # it was renewed; what it had been fed before is not its own
+    assert driver.run("remember", token=driver._tokens).kind == "not-started"
+    assert driver.run("remember").kind == "ok"
 
 
 def test_at_most_once_asks_at_the_instant_and_then_begins(driver):

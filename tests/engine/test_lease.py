@@ -1,7 +1,12 @@
 """The lease alone: when it is renewed, when it has lapsed, and what may start then."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from daemons import LONG, until
+from mainspring import context
 from mainspring.engine.events import Events
 from mainspring.engine.lease import Lease
 from mainspring.engine.peers import Peers
@@ -13,6 +18,7 @@ from mainspring.testing import VirtualClock
 
 SECOND = 1_000_000
 LENGTH = 30 * SECOND
+HERE = os.path.dirname(__file__)
 
 
 class Held:
@@ -201,3 +207,26 @@ def test_who_renews_in_the_last_moment_keeps_it(beside):
     beside.store.take_over = renewed_meanwhile
     beside.step()
     assert not beside.taken()
+
+
+def fence():
+    return context().fence
+
+
+@pytest.mark.parametrize("pool", ["threads", "processes", "executor"])
+def test_what_was_reserved_before_a_lapse_runs_under_a_new_reservation(threaded, pool, tmp_path, monkeypatch):
+    monkeypatch.chdir(HERE)
+    monkeypatch.setenv("CHILD_STORE", str(tmp_path / "tasks.db"))
+    with ThreadPoolExecutor(2) as executor:
+        daemon = threaded(str(tmp_path / "tasks.db"), workers=2, pool=executor if pool == "executor" else pool)
+        work = "pool_bodies:fence" if pool == "processes" else daemon.task(name="t:fence")(fence)
+        assert daemon.add_task(work).result(LONG)  # workers are there
+        tasks = daemon.add_tasks([{"work": work, "after": 0.5 + 0.001 * n} for n in range(20)])
+        until(daemon, lambda: len(daemon._engine.timeline) == 20)
+        newest = max(one.token for one in daemon._engine.timeline.every())
+        boot = daemon.clock.boottime()
+        daemon._engine.seat.journal.trust(newest, boot + 3_600_000_000)
+        fences = [task.result(LONG) for task in tasks]
+        assert min(fences) > newest
+        assert {task.refresh().attempt for task in tasks} == {1}
+        daemon.stop()
