@@ -156,7 +156,7 @@ def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object
 
 
 def programs_allowed(settings: Settings, url: str) -> bool | tuple[str, ...]:
-    """Which programs this daemon may start: as set; else yes for a store that only its owner can write."""
+    """Which programs this daemon may start: as set; else all for a store that only this user (or root) can write."""
     if settings.programs is not None:
         return settings.programs
     if not url.startswith("sqlite:///"):
@@ -165,7 +165,8 @@ def programs_allowed(settings: Settings, url: str) -> bool | tuple[str, ...]:
         found = os.stat(url.removeprefix("sqlite://"))
     except OSError:
         return False
-    return not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ours = not hasattr(os, "getuid") or found.st_uid in {0, os.getuid()}
+    return ours and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def warn_if_nobody_runs(daemon: "Daemon") -> None:

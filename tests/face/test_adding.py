@@ -223,3 +223,10 @@ def test_what_another_daemon_declared_brings_its_name_and_options_along(daemon, 
     clock.advance("2h")
     assert task.result() == 5
     assert other.find() == []
+
+
+def test_what_was_due_long_ago_is_due(daemon, echo):
+    long_ago = ["0001-01-02T00:00:00Z", "1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z"]
+    tasks = [echo.at(at).enqueue(1) for at in long_ago]
+    daemon.drain()
+    assert [task.refresh().state for task in tasks] == ["succeeded"] * 3

@@ -17,6 +17,7 @@ import msgspec
 from mainspring.engine.coroutines import CoroutineLoop, Running
 from mainspring.engine.listener import Listener
 from mainspring.engine.program_attempts import decode_call as decode_program
+from mainspring.engine.program_attempts import started
 from mainspring.engine.programs import ProgramHandle, ProgramResult, environment
 from mainspring.engine.rota import Place
 from mainspring.engine.turns import LEAST_PAUSE_US, Turns
@@ -44,6 +45,7 @@ class Spawner(Protocol):
         *,
         cwd: str,
         env: Mapping[str, str],
+        executable: str | None = None,
         on_output: Callable[[str, bytes], None] | None = None,
         on_exit: Callable[[ProgramResult], None] | None = None,
     ) -> ProgramHandle:
@@ -192,9 +194,11 @@ class ProgramBody:
 
     place: Place | None = None
 
-    def __init__(self, listener: Listener, payload: str | None, programs: Spawner, clock: Clock, later: Later) -> None:
+    def __init__(
+        self, listener: Listener, programs: Spawner, clock: Clock, later: Later, allowed: bool | tuple[str, ...]
+    ) -> None:
         self._listener = listener
-        self._payload = payload
+        self._allowed = allowed
         self._programs = programs
         self._clock = clock
         self._later = later
@@ -208,11 +212,18 @@ class ProgramBody:
         self._handle = None
         context = self._listener.begin()
         try:
-            call = decode_program(self._payload or "")
+            work = self._listener.definition.work
+            call = decode_program(work.payload or "")
+            executable = started(work.work, call.env, self._allowed)
             env = environment(call.env, task_id="", attempt=context.attempt, run_at=self._clock.now())
             env["MAINSPRING_LISTENER"] = self._listener.name
             self._handle = self._programs.spawn(
-                call.command, cwd=call.cwd, env=env, on_output=self._wrote, on_exit=self._exited
+                call.command,
+                cwd=call.cwd,
+                env=env,
+                executable=executable,
+                on_output=self._wrote,
+                on_exit=self._exited,
             )
         except (MainspringError, OSError, msgspec.MsgspecError, ValueError) as error:
             self._over(self._listener.failed(describe(error)))

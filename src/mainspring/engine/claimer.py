@@ -32,6 +32,7 @@ HELD_MAX = 20_000  # reservations in memory, whatever the horizon holds
 MOST_UNWRITTEN = LIMIT - HELD_MAX  # outcomes; what is held already may still start, and the journal must cover it all
 OVERDUE_US = 50_000
 HOLD_OFF_US = 1_000_000
+_EVER = -(1 << 62)  # before every instant: what was due before 1970 is due, too
 CALM_US = 20_000
 
 
@@ -205,13 +206,13 @@ class Claimer:
         free = [lane for lane in self._able if self._lanes[lane].queue not in self._limits]
         got = 0
         if room > 0:
-            got += self._reserve(free, 0, now, room)
+            got += self._reserve(free, _EVER, now, room)
         elif (lowest := self._pool.lowest()) is not None:
             higher = [lane for lane in free if self._lanes[lane].priority > lowest]
-            got += self._reserve(higher, 0, now, len(self._pool.slots))
+            got += self._reserve(higher, _EVER, now, len(self._pool.slots))
         for queue in self._limits:
             lanes = [lane for lane in self._able if self._lanes[lane].queue == queue]
-            got += self._reserve(lanes, 0, now, self._room_of(queue, now))
+            got += self._reserve(lanes, _EVER, now, self._room_of(queue, now))
         return got
 
     def _room_of(self, queue: str, now: int) -> int:

@@ -100,7 +100,7 @@ class Engine:
             wake=self._timer_loop.wake, holding=self._holding, lapsed=self._lapsed,
         )  # fmt: skip
         self.watchdog = Watchdog(self.clock, self._desk_loop, self.recorder.put)
-        self.program_attempts = ProgramAttempts(self.clock, self.seat.locks)
+        self.program_attempts = ProgramAttempts(self.clock, self.seat.locks, self.plan.programs)
         # with worker processes each of them has a part of the journal, and the last part is for what runs here
         self._processes = 0 if self.plan.setup is None or self._driver is not None else self.plan.workers
         whole, count = self.seat.journal, self._processes

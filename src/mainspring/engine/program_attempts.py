@@ -2,15 +2,17 @@
 
 import logging
 import os
+import re
 import signal as signals
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from mainspring.engine import settle
 from mainspring.engine.pool import Slot
-from mainspring.engine.programs import ProgramResult, Programs, environment
+from mainspring.engine.programs import ProgramHandle, ProgramResult, Programs, environment
 from mainspring.engine.timeline import Held
+from mainspring.errors import NotAllowed
 from mainspring.store.rows import Settlement
 from mainspring.tasks.problems import Problem
 from mainspring.when.clock import Clock
@@ -47,11 +49,49 @@ def allowed(executable: str, programs: bool | tuple[str, ...]) -> bool:
     return executable in programs
 
 
+# What makes a loader, a shell or an interpreter run other code than the program's own. No such list can be complete:
+# a program that is to be safe from whoever writes to the store takes its environment from nobody.
+_TURNING = re.compile(
+    r"LD_.*|DYLD_.*|PATH|IFS|ENV|BASH_.*|SHELLOPTS|BASHOPTS|PS4|PYTHON.*|PERL.*|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)"
+    r"|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|GIT_.*|GCONV_PATH|.*[^A-Za-z0-9_].*",
+    re.DOTALL,
+)
+
+
+def started(work: str, env: Mapping[str, str] | None, programs: bool | tuple[str, ...]) -> str:
+    """What is executed for `work`, by what this daemon allows and not by what the store says besides.
+
+    With a list, a bare name is found on the daemon's own PATH, and variables that would make the program run other
+    code are refused. Raises `NotAllowed`.
+    """
+    if not allowed(work, programs):
+        raise NotAllowed(f"this daemon may not run the program {work}; see programs=")
+    if isinstance(programs, bool):
+        return work
+    for name in env or ():
+        if _TURNING.fullmatch(name):
+            raise NotAllowed(
+                f"env sets {name!r}, by which a program runs other code than its own, and programs= is a list: leave "
+                f"it out, or name a program of your own in programs= that sets it"
+            )
+    return work if os.sep in work else _found(work)
+
+
+def _found(name: str) -> str:
+    """The file of that bare name on this process's PATH."""
+    for directory in os.get_exec_path():
+        path = os.path.join(directory, name)
+        if os.path.isabs(path) and os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise NotAllowed(f"there is no program {name} in a directory of this daemon's PATH")
+
+
 class ProgramAttempts:
     """Runs programs through the keeper process, which is launched on first use."""
 
-    def __init__(self, clock: Clock, locks: Sequence[int]) -> None:
+    def __init__(self, clock: Clock, locks: Sequence[int], allowed: bool | tuple[str, ...] = True) -> None:
         self._clock = clock
+        self._allowed = allowed
         self.programs = Programs(locks)
 
     def warm(self) -> None:
@@ -63,9 +103,13 @@ class ProgramAttempts:
 
     def attempt(self, held: Held, slot: Slot) -> Settlement:
         """Run the program to its end, on the worker's thread."""
-        call = decode_call(held.task.payload or "")
-        env = environment(call.env, task_id=str(held.id), attempt=slot.attempt, run_at=held.run_at)
-        handle = self.programs.spawn(call.command, cwd=call.cwd, env=env, executable=held.lane.work)
+        try:
+            handle = self._start(held, slot)
+        except Exception as error:  # noqa: BLE001  # whatever stands in the row must not end the worker
+            problem = Problem("NotStarted", f"the program could not be started: {type(error).__name__}: {error}")
+            return settle.failed(
+                held, slot.attempt, slot.started_at, self._clock.now(), "not started", problem, retry=False
+            )
         slot.output = handle.tail.news
         slot.halt = handle.terminate
         if slot.cause is not None:  # asked before there was anything to end
@@ -73,6 +117,12 @@ class ProgramAttempts:
         result = handle.wait()
         assert result is not None
         return self._settled(held, slot, result)
+
+    def _start(self, held: Held, slot: Slot) -> ProgramHandle:
+        call = decode_call(held.task.payload or "")
+        executable = started(held.lane.work, call.env, self._allowed)
+        env = environment(call.env, task_id=str(held.id), attempt=slot.attempt, run_at=held.run_at)
+        return self.programs.spawn(call.command, cwd=call.cwd, env=env, executable=executable)
 
     def _settled(self, held: Held, slot: Slot, result: ProgramResult) -> Settlement:
         started_at, attempt, finished_at = slot.started_at, slot.attempt, self._clock.now()

@@ -214,7 +214,7 @@ class Supervisor:
             if not program_allowed(work.work, self._allowed):
                 self._say_once(listener.name, f"this daemon may not run the program {work.work}; see programs=")
                 return None
-            return ProgramBody(listener, work.payload, self._programs, self._clock, self._later)
+            return ProgramBody(listener, self._programs, self._clock, self._later, self._allowed)
         registered = self._registry.resolve(work.work)
         if registered is None:
             self._say_once(listener.name, self._registry.why_not(work.work) or f"{work.work} is not known")

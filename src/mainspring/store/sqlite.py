@@ -42,6 +42,7 @@ from mainspring.store.rows import (
 from mainspring.store.sqlite_add import Adder, Unit, insert_unit
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_nodes import SqliteSeat
+from mainspring.store.sqlite_place import make_folder, resolved
 from mainspring.store.sqlite_settle import clear_node, settle
 from mainspring.store.sqlite_sql import Value
 from mainspring.store.sqlite_steer import steer
@@ -70,7 +71,7 @@ class SqliteStore:
 
     def __init__(self, path: str, *, create: bool = True) -> None:
         """Open the store at `path`; with `create`, make it where there is none (else `StoreNotFound`)."""
-        self.path = os.path.realpath(path)
+        self.path = resolved(path)
         self.url = f"sqlite:///{self.path.lstrip('/')}" if os.sep != "/" else f"sqlite://{self.path}"
         self._folder = f"{self.path}-nodes"
         self._db = Connections(self.path, create=create)
@@ -215,7 +216,7 @@ class SqliteStore:
 
     # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────
     def join(self, node: NewNode) -> SqliteSeat:
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        make_folder(self._folder)
         with self._db.write(durable=True) as con:
             con.execute(sql.JOIN, (node.host, node.pid, node.version, node.workers, node.started_at, node.app))
             con.execute(sql.RAISE_TOKEN)

@@ -13,8 +13,9 @@ from threading import Lock
 
 import apsw
 
-from mainspring.errors import NotAStore, StoreError, StoreNotFound
+from mainspring.errors import NotAStore, StoreError
 from mainspring.store.migrate import bring_up
+from mainspring.store.sqlite_place import check_place, make_file
 from mainspring.store.sqlite_sql import Value
 
 BUSY_MS = 30_000
@@ -26,7 +27,6 @@ _LOG_KEPT = 16 * 1024 * 1024  # a log that had grown longer is cut to this when 
 _CHECKED = 256 * 1024 * 1024  # a file up to this size is checked page by page after an I/O error
 
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
-_CREATE = _READ_WRITE | apsw.SQLITE_OPEN_CREATE
 
 
 class _Slot:
@@ -162,12 +162,11 @@ class Connections:
 
     # ── opening ────────────────────────────────────────────────────────────────────────────────────────────
     def _begin(self, create: bool) -> None:
-        _check_place(self.path, create)
-        fresh = not os.path.exists(self.path)
-        con = self._connect(_CREATE if create else _READ_WRITE)
+        check_place(self.path, create)
+        if not os.path.exists(self.path):
+            make_file(self.path)  # SQLite gives its other files the same mode
+        con = self._connect(_READ_WRITE)
         try:
-            if fresh:
-                os.chmod(self.path, 0o600)  # by name; SQLite gives its other files the same mode
             bring_up(con, self.path, create=create)
         except BaseException:
             con.close()
@@ -232,19 +231,6 @@ class Connections:
             if isinstance(error, apsw.IOError):
                 self._doubt = True
             raise explained(self.path, error) from error
-
-
-def _check_place(path: str, create: bool) -> None:
-    folder = os.path.dirname(path)
-    if os.path.isdir(path):
-        raise StoreError(f"{path} is a directory; a store is a file: name a file in it")
-    if not os.path.exists(path):
-        if not create:
-            raise StoreNotFound(f"there is no store at {path}; adding a task or `mainspring run` creates one")
-        if not os.path.isdir(folder):
-            raise StoreError(f"the directory {folder} does not exist; create it, or choose another path for the store")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise StoreError(f"no permission to create a file in {folder}; choose another path for the store")
 
 
 def explained(path: str, error: apsw.Error) -> StoreError:

@@ -17,6 +17,8 @@ from mainspring.store.rows import NodeRow
 # id, host, pid, version, workers, started_at, app, unknown lanes
 NodeFields = tuple[int, str, int, str, int, int, str | None, list[int]]
 
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
 if sys.platform == "win32":  # untested: one byte of the file stands for the lock; a look takes it for an instant
     import msvcrt
 
@@ -43,7 +45,7 @@ class SqliteSeat:
         self.node = node
         self._folder = folder
         self._shared = -1
-        self._fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._fd = os.open(_path(folder, node, "lock"), os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600)
         try:
             _lock(self._fd, wait=True)  # only somebody who looks could have it, for an instant
             with suppress(FileNotFoundError):  # of a join that was never committed

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from threading import Lock
 
-from mainspring.errors import StoreError
+from mainspring.store.sqlite_place import make_folder
 
 _PREFIX = "w-"
 _LONGEST = 100  # bytes of a socket's path; the system's limit is 104 or 108
@@ -55,9 +55,7 @@ class Wake:
     def watch(self) -> "SocketWatch":
         """A new watcher, which hears of everything that is committed from now on."""
         place = self._place()
-        os.makedirs(place, mode=0o700, exist_ok=True)
-        if os.stat(place).st_uid != _owner():
-            raise StoreError(f"{place} belongs to another user: news could be read or forged there; remove it")
+        make_folder(place)
         name = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         bound = _new_socket()
         try:
@@ -168,7 +166,3 @@ def _queue_length() -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 10
-
-
-def _owner() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
