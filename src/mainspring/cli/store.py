@@ -2,9 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
+import msgspec
 
+from mainspring.cli.failure import FAILED, NOT_FOUND, Failure
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
 from mainspring.cli.verb import Verbs, common_options, verb
@@ -22,6 +26,17 @@ def path_of(session: Session) -> str:
     if session.url == "memory:":
         raise click.UsageError("a store in memory has no file, and ends with its process; give --store a path")
     return os.path.realpath(store_path(session.url))
+
+
+@contextmanager
+def not_found(session: Session) -> Iterator[None]:
+    """Where there is no store: how one is made."""
+    from mainspring.errors import StoreNotFound
+
+    try:
+        yield
+    except StoreNotFound:
+        raise Failure(f"there is no store at {session.url}; --store names another place", NOT_FOUND) from None
 
 
 class Meter:
@@ -51,11 +66,74 @@ def backup_verb(session: Session, target: str, force: bool) -> int:
     from mainspring.store.sqlite_backup import backup
 
     path = path_of(session)
-    size = backup(path, target, force=force, progress=Meter("copying"))
+    with not_found(session):
+        size = backup(path, target, force=force, progress=Meter("copying"))
     full = os.path.realpath(target)
     if not session.answer({"store": session.url, "backup": full, "bytes": size}):
         out(f"backed up to {clean(full)}: {size:,} bytes, checked")
     return 0
 
 
-store_verb.add_command(backup_verb)
+@verb("check", examples="mainspring store check\nmainspring store check --store monday.db --json")
+def check_verb(session: Session) -> int:
+    """Look the store over, and change nothing: its pages, its indexes, each row, and what must hold between them.
+
+    Daemons go on meanwhile. Exit code 1 when something is found; each finding is a line.
+    """
+    from mainspring.store.sqlite_check import findings_in
+
+    path = path_of(session)
+    with not_found(session):
+        found = findings_in(path, Meter("checking"))
+    if not session.answer({"store": session.url, "ok": not found, "findings": found}):
+        for finding in found:
+            out(f"{finding.check}: {clean(finding.says)}")
+        out(f"{clean(path)} is {'not sound' if found else 'sound'}")
+    return FAILED if found else 0
+
+
+@verb("restore", examples="mainspring store restore monday.db")
+@click.argument("source", type=click.Path(), metavar="SOURCE")
+def restore_verb(session: Session, source: str) -> int:
+    """Put the backup SOURCE in the place of the store, which nobody may have open then. What was there is kept aside.
+
+    SOURCE is checked first. Ids and fences go on after those of the replaced store. What was running in the backup
+    counts as lost when the next daemon starts, and runs again unless it may not.
+    """
+    from mainspring.store.sqlite_restore import restore
+
+    path = path_of(session)
+    restored = restore(path, source, session.now(), Meter("copying"))
+    if not session.answer({"store": session.url, **msgspec.structs.asdict(restored)}):
+        out(f"restored {clean(path)}: {restored.tasks:,} tasks")
+        if restored.aside is not None:
+            out(f"what was there is kept as {clean(restored.aside)}")
+        if restored.running:
+            out(f"{restored.running:,} were running in the backup: the next daemon to start takes them over as lost")
+    return 0
+
+
+@verb("compact", examples="mainspring store compact")
+def compact_verb(session: Session) -> int:
+    """Give back the room that forgotten tasks have left in the file.
+
+    When nobody has the store open the file is written anew. While daemons run it is shortened in small steps, if it was
+    once written anew by this; else only the log is, and what is free is used for further tasks.
+    """
+    from mainspring.store.sqlite_compact import compact
+    from mainspring.when.clock import SystemClock
+
+    path = path_of(session)
+    with not_found(session):
+        done = compact(path, SystemClock(), Meter("compacting"))
+    if not session.answer({"store": session.url, **msgspec.structs.asdict(done)}):
+        out(f"{clean(path)}: {done.before:,} bytes before, {done.after:,} after")
+        if done.how == "steps":
+            out(f"others waited {done.longest_hold_us / 1000:.1f} ms at most")
+        if done.how == "log" and done.free:
+            out(f"{done.free:,} bytes in it are free; with all daemons and programs stopped this gives them back")
+    return 0
+
+
+for _one in (check_verb, backup_verb, restore_verb, compact_verb):
+    store_verb.add_command(_one)

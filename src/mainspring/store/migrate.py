@@ -84,6 +84,8 @@ def bring_up(con: apsw.Connection, path: str, *, create: bool, steps: tuple[str,
     Raises `StoreNotFound` (empty, and not to be created), `NotAStore` (somebody else's), `NewerStore`.
     """
     if not _is_behind(con, path, create, steps):
+        if con.pragma("journal_mode") != "wal":  # whoever had it for himself was killed, or it was set by hand
+            _use_wal(con, path)
         return
     _use_wal(con, path)
     con.execute("BEGIN IMMEDIATE")
