@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import apsw
 import msgspec
 
-from mainspring.errors import MainspringError, NotAStore, StoreConflict, StoreError, StoreNotFound
+from mainspring.errors import StoreConflict, StoreError
 from mainspring.store import sqlite_nodes
 from mainspring.store.migrate import bring_up
 from mainspring.store.sqlite_alone import alone, refuse_living
@@ -20,7 +20,6 @@ from mainspring.store.sqlite_copy import (
     Partial,
     Progress,
     check_head,
-    check_owner,
     copy_pages,
     nothing,
     opened_to_read,
@@ -97,17 +96,16 @@ def _is_readable(path: str) -> bool:
     """Is there a store to write to? False: nothing, or something broken. Raises `NotAStore` for somebody else's."""
     try:
         check_head(path)
-        with opened_to_read(path) as con:
-            check_owner(con, path)
-            con.execute("SELECT count(*) FROM sqlite_schema").get  # noqa: B018
-            _numbers(con)
-    except StoreNotFound:
-        return False
-    except NotAStore as error:
-        if "something else" in str(error):
+    except StoreError as error:
+        if os.path.isdir(path) or isinstance(error.__cause__, apsw.Error):  # nothing is wrong with what is in it
             raise
         return False
-    except MainspringError:
+    try:
+        with opened_to_read(path) as con:
+            _numbers(con)
+    except StoreError as error:
+        if isinstance(error.__cause__, apsw.CorruptError | apsw.NotADBError):
+            return False
         raise
     return True
 
