@@ -200,7 +200,8 @@ class MemoryStore(Store):
 
     def find(self, wanted: Filter) -> list[TaskRow]:
         with self._lock:
-            found = self._table.which(lambda task: rules.fits(task, wanted))
+            among = self._table.among(wanted.schedule, wanted.states)
+            found = [task for task in among if rules.fits(task, wanted)]
         live = sorted((task for task in found if task.state in UNFINISHED), key=rules.soonest)[: wanted.limit]
         ended = sorted((task for task in found if task.state in FINISHED), key=rules.newest)[: wanted.limit - len(live)]
         return [task.row() for task in sorted(live + ended, key=rules.soonest)]
@@ -354,8 +355,7 @@ class MemoryStore(Store):
 
     def trim(self, schedule: str, keep: int, limit: int) -> int:
         with self._lock:
-            ended = self._table.which(lambda task: task.new.schedule == schedule and task.finished_at is not None)
-            ended.sort(key=lambda task: (task.finished_at or 0, task.id), reverse=True)
+            ended = sorted(self._table.among(schedule, FINISHED), key=rules.newest)
             for task in ended[keep : keep + limit]:
                 self._table.delete(task)
             return len(ended[keep : keep + limit])

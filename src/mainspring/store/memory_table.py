@@ -6,16 +6,17 @@ puts it back by what it has become. So no caller can forget one.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush, nsmallest
+from itertools import chain
 
 import msgspec
 
 from mainspring.store.memory_lateness import LateCounts
 from mainspring.store.rows import AttemptRow, Lane, NewTask, TaskRow
 from mainspring.tasks.options import decode_options
-from mainspring.tasks.state import UNFINISHED, State
+from mainspring.tasks.state import FINISHED, UNFINISHED, State
 
 _MANY = 32  # new tasks of one lane from which on one sort costs less than insertions
 
@@ -100,6 +101,7 @@ class Table:
         self.keys: dict[str, Task] = {}  # of unfinished tasks
         self.occurrences: dict[tuple[str, int], Task] = {}  # by schedule and instant; not of what was cancelled
         self.held: dict[int, dict[int, Task]] = {}  # node → what it holds
+        self._of_schedule: dict[tuple[str, bool], dict[int, Task]] = {}  # by schedule, and whether they have finished
         self.waiting: Counter[int] = Counter()  # lane → how many wait, held or not
         self.late = LateCounts()
         self.ends: list[tuple[int, int]] = []  # a heap of (finished_at, id), also of what is gone since
@@ -178,6 +180,8 @@ class Table:
             self.held.setdefault(task.holder, {})[task.id] = task
         if task.state is State.WAITING:
             self.waiting[task.lane.id] += 1
+        if task.new.schedule is not None:
+            self._of_schedule.setdefault((task.new.schedule, task.state in FINISHED), {})[task.id] = task
 
     def _unindex(self, task: Task) -> None:
         if task.new.key is not None and self.keys.get(task.new.key) is task:
@@ -188,6 +192,8 @@ class Table:
             del self.held[task.holder][task.id]
         if task.state is State.WAITING:
             self.waiting[task.lane.id] -= 1
+        if task.new.schedule is not None:
+            del self._of_schedule[task.new.schedule, task.state in FINISHED][task.id]
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
     def first(self, lanes: Iterable[Lane]) -> int | None:
@@ -228,6 +234,9 @@ class Table:
                 ended.append(task)
         return ended
 
-    def which(self, fits: Callable[[Task], bool]) -> list[Task]:
-        """The tasks that fit, by id. Looks at every one."""
-        return [task for task in self.tasks.values() if fits(task)]
+    def among(self, schedule: str | None, states: Iterable[State]) -> Iterable[Task]:
+        """All tasks that may be of this schedule (None: of any) and in one of these states (none said: in any)."""
+        if schedule is None:
+            return self.tasks.values()
+        ended = {state in FINISHED for state in states} or {False, True}
+        return chain.from_iterable(self._of_schedule.get((schedule, one), {}).values() for one in ended)
