@@ -121,3 +121,37 @@ def test_a_schedule_outlives_a_store_that_fails(store, monkeypatch):
 
 def fails(*_):
     raise StoreError("the disk does not answer")
+
+
+def test_one_of_which_no_news_came_is_found_by_the_look_for_lost_ones_and_the_others_are_left(store, reads):
+    looking = Planner(store)
+    steps(looking, T)
+    put(store, "a")
+    put(store, "b", T + 3600 * SECOND)
+    assert steps(looking, T) == [None]
+    looking.look_for_lost(T + 60 * SECOND)
+    steps(looking, T)
+    assert made(store) == [("a", T + 3)]
+    assert reads == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("was", "wrong"), [('"every"', '"lunar"'), ('"trigger"', '"rule_of_tomorrow"'), ('{"trigger"', '["trigger"')]
+)
+def test_a_schedule_that_cannot_be_read_is_told_once_and_stops_nobody(store, caplog, was, wrong):
+    newer = encode(HOURLY).replace(was, wrong)
+    assert newer != encode(HOURLY)
+    assert store.put(Standing(kind="schedule", name="b", definition=newer, next_run_at=T + 1))
+    assert store.put(Standing(kind="schedule", name="d", definition=newer, paused=True))
+    put(store, "a")
+    put(store, "c", T + 3600 * SECOND)
+    planner = Planner(store)
+    for now in (T, T + 3600 * SECOND):
+        steps(planner, now, 3)
+    assert {name for name, _ in made(store)} == {"a", "c"}
+    assert planner.next_start() is not None
+    told = [record.message for record in caplog.records if "'b' cannot be read" in record.message]
+    assert len(told) == 1
+    planner.hear(["standing schedule b"])
+    planner.step(T + 3600 * SECOND)
+    assert len([record for record in caplog.records if "'b' cannot be read" in record.message]) == 1

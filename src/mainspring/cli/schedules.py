@@ -6,7 +6,7 @@ from mainspring.cli import completing
 from mainspring.cli.changing import backfill_verb, change_verb
 from mainspring.cli.previewing import preview_verb
 from mainspring.cli.session import Session
-from mainspring.cli.standings import Standings
+from mainspring.cli.standings import Standings, readable
 from mainspring.cli.terminal import clean, out, pairs, say, table
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import Family, verb
@@ -38,7 +38,7 @@ _schedules = Standings("schedule", lambda client: client.schedules(), _shown, co
 def _list(session: Session) -> int:
     """List the schedules of the store."""
     client, zone = session.client, session.zone()
-    handles = client.schedules()
+    handles = readable(client.schedules())
     shown = [_shown(session, schedule) for schedule in handles]
     if session.answer(shown):
         return 0

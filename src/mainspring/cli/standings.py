@@ -1,6 +1,6 @@
 """What schedules and listeners have in common on the command line: found by name, changed one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import click
@@ -11,10 +11,24 @@ from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out, say
 from mainspring.cli.verb import Verb, close_name, exit_code, verb
 from mainspring.client import Client
-from mainspring.errors import MainspringError, NotFound
+from mainspring.engine.definitions import trigger_of
+from mainspring.errors import InvalidValue, MainspringError, NotFound
 from mainspring.standing import Listener, Schedule
 
 H = TypeVar("H", bound=Schedule | Listener)
+
+
+def readable(handles: Iterable[Schedule]) -> list[Schedule]:
+    """Those that this version can read. The others are told; they are in nobody's way."""
+    found = []
+    for handle in handles:
+        try:
+            trigger_of(handle.standing)
+        except InvalidValue as error:
+            say(f"warning: {clean(str(error))}")
+        else:
+            found.append(handle)
+    return found
 
 
 class Standings(Generic[H]):

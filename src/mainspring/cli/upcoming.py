@@ -11,7 +11,7 @@ import msgspec
 from mainspring.asked import as_limit
 from mainspring.cli.completing import schedules
 from mainspring.cli.session import Session
-from mainspring.cli.standings import named
+from mainspring.cli.standings import named, readable
 from mainspring.cli.terminal import out, say, table
 from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
@@ -61,7 +61,7 @@ def next_verb(session: Session, names: tuple[str, ...], length: str, limit: int,
     client, ahead = session.client, parse_duration(length)
     now, zone = client.clock.now(), session.zone(tz)
     most = as_limit(limit)
-    handles = client.schedules()
+    handles = readable(client.schedules())
     if names:
         handles = [named("schedule", handles, name) for name in dict.fromkeys(names)]
     paused = client.store.paused()

@@ -2,9 +2,11 @@
 
 import msgspec
 
+from mainspring.errors import InvalidValue
 from mainspring.store.rows import Missed, NewTask, Standing
 from mainspring.tasks.options import DEFAULT, Misfire, Overlap, decode_options, encode_options
 from mainspring.tasks.state import Kind
+from mainspring.when.triggers import Trigger, decode_trigger
 
 JSONObject = dict[str, object]
 
@@ -124,8 +126,27 @@ def encode(value: ScheduleDefinition | ListenerDefinition | ListenerStatus) -> s
 
 
 def schedule_of(standing: Standing) -> ScheduleDefinition:
-    """The definition of a stored schedule."""
-    return _schedule.decode(standing.definition)
+    """The definition of a stored schedule; `InvalidValue` when this version cannot read it."""
+    try:
+        return _schedule.decode(standing.definition)
+    except msgspec.MsgspecError as error:
+        raise _unread(standing, error) from None
+
+
+def trigger_of(standing: Standing) -> Trigger:
+    """The trigger of a stored schedule; `InvalidValue` when this version cannot read it."""
+    definition = schedule_of(standing)
+    try:
+        return decode_trigger(definition.trigger)
+    except InvalidValue as error:
+        raise _unread(standing, error) from None
+
+
+def _unread(standing: Standing, why: Exception) -> InvalidValue:
+    return InvalidValue(
+        f"schedule {standing.name!r} cannot be read by this version of Mainspring: {why}. Was it made by a newer one? "
+        f"Run that one, or remove it: mainspring schedules remove {standing.name}"
+    )
 
 
 def listener_of(standing: Standing) -> ListenerDefinition:

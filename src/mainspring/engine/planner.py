@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from mainspring.engine.definitions import ScheduleDefinition, encode, schedule_of
+from mainspring.engine.definitions import ScheduleDefinition, encode, schedule_of, trigger_of
 from mainspring.engine.occurrences import plan, stretch
 from mainspring.engine.settle import MISFIRE
+from mainspring.errors import InvalidValue
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Filter, Missed, NewTask, Standing
 from mainspring.tasks.state import State
@@ -43,6 +44,7 @@ class Planner:
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
         self._stuck: set[str] = set()
         self._unseen: dict[str, int] = {}  # how many were made of each since it was looked whether anybody starts them
+        self._unread: dict[str, int] = {}  # which version of each that cannot be read was told
         # told of each schedule that bounds its history, when it made tasks: how many finished ones it keeps, and now
         self.made: Callable[[str, int, int], None] = lambda *_: None
 
@@ -68,7 +70,7 @@ class Planner:
             at, name = heap[0]  # it stays there until it was looked at: the store may fail
             holds = self._at.get(name) == at
             standing = self._store.standing(_KIND, name) if holds else None
-            following = None if standing is None else self._plan(standing, now)
+            following = None if standing is None else self._read(self._plan, standing, now)
             heapq.heappop(heap)
             if holds:
                 del self._at[name]
@@ -79,7 +81,7 @@ class Planner:
 
     def next_start(self) -> int | None:
         """The earliest occurrence that is no task yet."""
-        instants = [planned(standing) for standing in self._store.standings(_KIND)]
+        instants = [self._read(_planned, standing, 0) for standing in self._store.standings(_KIND)]
         return min((at for at in instants if at is not None), default=None)
 
     def _take_in(self, now: int) -> None:
@@ -89,13 +91,23 @@ class Planner:
         if self._after is not None:
             page = self._store.standings(_KIND, self._after, _PAGE)
             for standing in page:
-                self._put(standing.name, _next_look(standing, now))
+                self._put(standing.name, self._read(_next_look, standing, now))
             self._after = page[-1].name if len(page) == _PAGE else None
         while self._changed:
             name = next(iter(self._changed))
             one = self._store.standing(_KIND, name)
             self._changed.discard(name)
-            self._put(name, None if one is None else _next_look(one, now))
+            self._put(name, None if one is None else self._read(_next_look, one, now))
+
+    def _read(self, ask: Callable[[Standing, int], int | None], standing: Standing, now: int) -> int | None:
+        """What `ask` answers; None, and the others go on, when this version cannot read the schedule."""
+        try:
+            return ask(standing, now)
+        except InvalidValue as error:
+            if self._unread.get(standing.name) != standing.version:
+                self._unread[standing.name] = standing.version
+                log.error("it makes no tasks here: %s", error)  # noqa: TRY400  # the others go on
+            return None
 
     def _put(self, name: str, at: int | None) -> None:
         """Look at it at that instant, or never."""
@@ -123,7 +135,7 @@ class Planner:
         if standing.paused:  # before its end when an occurrence is near, which must not be late
             tasks += stretch_of(standing, definition, first)
             standing = resumed(standing, definition)
-        made = plan(decode_trigger(definition.trigger), definition.rule, first, now, now + AHEAD_US)
+        made = plan(trigger_of(standing), definition.rule, first, now, now + AHEAD_US)
         if made.missed is not None:
             missed = Missed(MISFIRE, made.missed.last, made.missed.count)
             tasks.append(definition.occurrence(standing.name, made.missed.first, missed=missed))
@@ -156,6 +168,10 @@ def _next_look(standing: Standing, now: int) -> int | None:
     return first if end is None or end <= now else min(first, end + LEAD_US)
 
 
+def _planned(standing: Standing, _now: int) -> int | None:
+    return planned(standing)
+
+
 def planned(standing: Standing) -> int | None:
     """The first occurrence that is no task yet; None while it is paused without an end."""
     if not standing.paused:
@@ -175,7 +191,7 @@ def stretch_of(standing: Standing, definition: ScheduleDefinition, end: int) -> 
     first = standing.next_run_at
     if first is None or first >= end:
         return []
-    found, _ = stretch(decode_trigger(definition.trigger), first, end)
+    found, _ = stretch(trigger_of(standing), first, end)
     missed = Missed(PAUSED, found.last, found.count)
     return [definition.occurrence(standing.name, found.first, missed=missed)]
 

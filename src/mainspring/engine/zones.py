@@ -4,10 +4,10 @@ import logging
 
 import msgspec
 
-from mainspring.engine.definitions import schedule_of
+from mainspring.engine.definitions import trigger_of
 from mainspring.engine.planner import AHEAD_US, Planner
+from mainspring.errors import InvalidValue
 from mainspring.store.protocol import Store
-from mainspring.when.triggers import decode_trigger
 from mainspring.when.zones import INTERVAL_US, ZoneWatch
 
 log = logging.getLogger("mainspring")
@@ -41,7 +41,10 @@ class Zones:
         one = self._store.standing("schedule", name)
         if one is None or one.paused or one.next_run_at is None or one.next_run_at <= now + AHEAD_US:
             return None  # a paused one is planned when it goes on
-        following = decode_trigger(schedule_of(one).trigger).next_us(now + AHEAD_US)
+        try:
+            following = trigger_of(one).next_us(now + AHEAD_US)
+        except InvalidValue:
+            return None  # the planner says so
         if following == one.next_run_at:
             return None
         # another daemon may have done the same just now: then this changes nothing
