@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import click
 import msgspec
@@ -135,5 +136,76 @@ def compact_verb(session: Session) -> int:
     return 0
 
 
-for _one in (check_verb, backup_verb, restore_verb, compact_verb):
+@verb("export", examples="mainspring store export store.jsonl\nmainspring store export | gzip > store.jsonl.gz")
+@click.argument("target", type=click.Path(dir_okay=False, allow_dash=True), default="-", metavar="[FILE]")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def export_verb(session: Session, target: str, force: bool) -> int:
+    """Write all there is in the store as JSON lines to FILE (none, or -: standard output). Daemons go on meanwhile.
+
+    It is the store of one moment: tasks with their attempts and output, schedules, listeners, paused queues.
+    """
+    from mainspring.store.portable import written
+    from mainspring.store.sqlite_copy import Partial, taken
+    from mainspring.store.sqlite_export import exported
+
+    path = path_of(session)
+    if target == "-" and session.as_json:
+        raise click.UsageError("--json and the export would both be written to standard output; name a FILE")
+    if target != "-" and os.path.lexists(target) and not force:
+        raise taken(os.path.realpath(target))
+    with not_found(session):
+        lines = written(exported(path, session.now(), Meter("exporting")))
+        if target == "-":
+            for line in lines:
+                sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+            return 0
+        with Partial(target) as partial:
+            with open(partial.path, "wb") as file:
+                file.writelines(lines)
+            size = os.stat(partial.path).st_size
+            partial.name(force=force)
+    full = os.path.realpath(target)
+    if not session.answer({"store": session.url, "export": full, "bytes": size}):
+        out(f"exported to {clean(full)}: {size:,} bytes")
+    return 0
+
+
+@verb("import", examples="mainspring store import store.jsonl\nzcat store.jsonl.gz | mainspring store import -")
+@click.argument("source", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE")
+@click.option(
+    "--on-conflict", type=click.Choice(["error", "keep"]), default="error", show_default=True,
+    help="When a key or a name is in use here: stop, or keep what is here.",
+)  # fmt: skip
+def import_verb(session: Session, source: str, on_conflict: Literal["error", "keep"]) -> int:
+    """Take in what `store export` wrote (-: standard input), in small commits. Daemons go on meanwhile.
+
+    Again, and it goes on where it was cut short: what is here already is not added twice. Tasks keep their ids where
+    those are free. What was running counts as lost, and runs again unless it may not.
+    """
+    from mainspring.store.portable import LONGEST
+    from mainspring.store.sqlite_import import import_lines
+
+    path = path_of(session)
+    try:
+        with sys.stdin.buffer if source == "-" else open(source, "rb") as file:
+            lines = iter(lambda: file.readline(LONGEST + 1), b"")
+            told = import_lines(path, lines, on_conflict=on_conflict, progress=Meter("importing"))
+    except FileNotFoundError:
+        raise Failure(f"there is no file {source!r}; mainspring store export {source} writes one", NOT_FOUND) from None
+    if not session.answer({"store": session.url, **msgspec.structs.asdict(told)}):
+        out(f"imported {told.tasks:,} tasks, {told.schedules:,} schedules, {told.listeners:,} listeners")
+        for count, words in (
+            (told.known, "tasks were here from an earlier import"),
+            (told.kept, "tasks, schedules and listeners were left out, for there is another one here"),
+            (told.lost, "of the tasks were running: they count as lost"),
+        ):
+            if count:
+                out(f"{count:,} {words}")
+    if told.tasks:
+        session.warn_if_nobody_runs()
+    return 0
+
+
+for _one in (check_verb, backup_verb, restore_verb, compact_verb, export_verb, import_verb):
     store_verb.add_command(_one)

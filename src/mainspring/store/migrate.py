@@ -75,7 +75,13 @@ CREATE UNIQUE INDEX task_occurrence ON task (schedule, occurrence) WHERE occurre
   AND state <> 4;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING, _OCCURRENCES)
+# Which tasks of another store are here already, and under which number: so an import can be repeated.
+_IMPORTED = """
+CREATE TABLE imported (origin TEXT NOT NULL, id INTEGER NOT NULL, task INTEGER NOT NULL, PRIMARY KEY (origin, id))
+  WITHOUT ROWID;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING, _OCCURRENCES, _IMPORTED)
 
 
 def bring_up(con: apsw.Connection, path: str, *, create: bool, steps: tuple[str, ...] = STEPS) -> None:

@@ -19,7 +19,7 @@ from mainspring.store.rows import Demand, Standing, TaskRow, Verdict
 from mainspring.store.sqlite_connection import explained
 from mainspring.store.sqlite_copy import Progress, nothing, opened_to_read
 
-_PAGE = 1_000  # tasks that are read at a time
+_PAGE = 250  # tasks that are read at a time: they may have megabytes each
 _SAID = 100  # findings of one kind; of more the number is said
 
 _ids = msgspec.json.Decoder(list[int])

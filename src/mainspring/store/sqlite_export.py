@@ -72,5 +72,5 @@ def _lines(con: apsw.Connection, now: int, progress: Progress) -> Iterator[Line]
         last = wanted[-1]
         done += len(wanted)
         progress(done, count)
-    for one in _standings.decode(con.execute(sql.STANDINGS, ("listener", "schedule", "", -1)).get):
-        yield standing_line(one)
+    for place in list(con.execute("SELECT kind, name FROM standing ORDER BY kind, name")):
+        yield from map(standing_line, _standings.decode(con.execute(sql.STANDING, place).get))
