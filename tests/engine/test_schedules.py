@@ -283,3 +283,14 @@ def test_while_one_occurrence_runs_the_next_is_missed(threaded, gate):
     gate.open()
     assert daemon.drain(LONG)
     assert gate.most == 1
+
+
+def test_a_change_whose_author_was_killed_before_the_news_of_it_is_found(daemon, clock, tick, monkeypatch):
+    from mainspring.engine.planner import Planner
+
+    schedule = daemon.add_schedule(tick, "30d", name="seldom")
+    clock.advance("1h")
+    monkeypatch.setattr(Planner, "hear", lambda *_: None)
+    schedule.change("1h")
+    clock.advance("2d")  # driven by hand, it looks for what was lost once a day
+    assert [at for _, at in tick.seen][-2:] == hours(48, 49)

@@ -28,6 +28,7 @@ log = logging.getLogger("mainspring")
 HORIZON_US = 5_000_000
 LEAD_US = 2_000_000
 SAFETY_US = 60_000_000
+SAFETY_BY_HAND_US = 86_400_000_000
 HELD_MAX = 20_000  # reservations in memory, whatever the horizon holds
 MOST_UNWRITTEN = LIMIT - HELD_MAX  # outcomes; what is held already may still start, and the journal must cover it all
 OVERDUE_US = 50_000

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mainspring.engine.claimer import SAFETY_BY_HAND_US, SAFETY_US
 from mainspring.engine.clockwatch import ClockWatch, Moved
 from mainspring.engine.pruner import Pruner
 from mainspring.engine.service import Loop, ManualLoop, Step
@@ -12,16 +13,15 @@ from mainspring.when.zones import INTERVAL_US
 if TYPE_CHECKING:
     from mainspring.engine.engine import Engine
 
-DAY_US = 86_400_000_000
-
 
 def steps(engine: "Engine", loops: Sequence[Loop]) -> list[Step]:
     """What is done in each turn of the desk, in this order; `loops`: the desk's own, and the others."""
-    desk, pruner = Desk(engine), Pruner(engine.store, engine.plan.retention)
+    by_hand = isinstance(loops[0], ManualLoop)  # the clock would have to stop for every look
+    desk = Desk(engine, SAFETY_BY_HAND_US if by_hand else SAFETY_US)
+    pruner = Pruner(engine.store, engine.plan.retention)
     engine.planner.made = pruner.trim
     keeps = (desk, engine.claimer, engine.peers, engine.watchdog, pruner)  # instants, or elapsed time
-    # moved by hand, the clock would have to stop for every look
-    zones = Zones(engine.store, engine.planner, DAY_US if isinstance(loops[0], ManualLoop) else INTERVAL_US)
+    zones = Zones(engine.store, engine.planner, SAFETY_BY_HAND_US if by_hand else INTERVAL_US)
     clocks = ClockWatch(engine.clock, keeps, engine.seat.journal, [loop.wake for loop in loops])
     return [
         clocks, desk, engine.peers, engine.responder, engine.claimer, zones, engine.planner, engine.supervisor,
@@ -34,18 +34,25 @@ class Desk:
 
     Under load a watch may lose news and says `*`: look at everything. What is due and what was asked is looked at
     then and there; the rest, which seldom changes, at most every FOLD.
+
+    News may also never come: who changed a schedule was killed between its commit and the news of it. Every `safety` µs
+    the schedules that are next until the look after that one are read, the listeners, and what was asked of this node;
+    tasks have the claimer's own look.
     """
 
     FOLD_US = 200_000
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: "Engine", safety: int) -> None:
         self._engine = engine
+        self._safety = safety
+        self._safety_at: int | None = None  # None: at the start everything is looked at anyway
         self._owed = False
         self._pay_at = 0
 
     def clock_moved(self, moved: Moved) -> None:
         """What was to be told at an instant of the old clock is told now; and schedules are planned anew."""
         self._pay_at = moved.at
+        self._safety_at = None
         self._engine.planner.hear(["*"])
 
     def step(self, now: int) -> int | None:
@@ -61,7 +68,14 @@ class Desk:
             self._owed = False
             self._pay_at = now + self.FOLD_US
             self._tell(["*"])
-        return self._pay_at if self._owed else None
+        if self._safety_at is None:
+            self._safety_at = now + self._safety
+        elif now >= self._safety_at:
+            self._safety_at = now + self._safety
+            engine.planner.look_for_lost(now + 2 * self._safety)
+            engine.supervisor.hear(["standing"])
+            engine.responder.hear([f"ask {engine.node}"])
+        return min(self._pay_at, self._safety_at) if self._owed else self._safety_at
 
     def _tell(self, news: list[str]) -> None:
         engine = self._engine

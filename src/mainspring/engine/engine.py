@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mainspring.engine import settle
 from mainspring.engine.attempt import Attempt
-from mainspring.engine.claimer import SAFETY_US, Claimer
+from mainspring.engine.claimer import SAFETY_BY_HAND_US, SAFETY_US, Claimer
 from mainspring.engine.desk import steps as desk_steps
 from mainspring.engine.events import Events
 from mainspring.engine.lease import Lease
@@ -46,7 +46,6 @@ log = logging.getLogger("mainspring")
 # After the grace, how long a body that was asked to stop may take to come back.
 _LAST_CHANCE_S = 1.0
 _READY_S = 30.0
-SAFETY_BY_HAND_US = 86_400_000_000
 
 
 class Engine:

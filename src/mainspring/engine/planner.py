@@ -39,6 +39,7 @@ class Planner:
         self._store = store
         self._all = True  # read them all
         self._after: str | None = None  # while they are read, a page at each turn: whose name was read last
+        self._before: int | None = None  # of those that are read: only what is next before this instant
         self._changed: set[str] = set()
         self._at: dict[str, int] = {}  # when each is to be looked at
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
@@ -61,6 +62,11 @@ class Planner:
     def look_again(self) -> None:
         """What instants mean has changed: ask every trigger anew."""
         self._all = True
+
+    def look_for_lost(self, before: int) -> None:
+        """News may have been lost: read those whose next instant comes before that one, and no others."""
+        if self._after is None:
+            self._after, self._before = "", before
 
     def step(self, now: int) -> int | None:
         """Make what falls due within AHEAD; LEAD before the next one it is time again."""
@@ -87,9 +93,9 @@ class Planner:
     def _take_in(self, now: int) -> None:
         """Learn what changed. What is gone without news of it is found so when its time comes."""
         if self._all:
-            self._all, self._after = False, ""
+            self._all, self._after, self._before = False, "", None
         if self._after is not None:
-            page = self._store.standings(_KIND, self._after, _PAGE)
+            page = self._store.standings(_KIND, self._after, _PAGE, self._before)
             for standing in page:
                 self._put(standing.name, self._read(_next_look, standing, now))
             self._after = page[-1].name if len(page) == _PAGE else None

@@ -213,8 +213,7 @@ class MemoryStore(Store):
 
     def output(self, task: int) -> str | None:
         with self._lock:
-            row = self._table.tasks.get(task)
-            return None if row is None else row.output
+            return None if task not in self._table.tasks else self._table.tasks[task].output
 
     def stats(self) -> Stats:
         with self._lock:
@@ -312,10 +311,12 @@ class MemoryStore(Store):
             self._tell([news_of(standing)])
             return True
 
-    def standings(self, kind: str | None = None, after: str = "", limit: int | None = None) -> list[Standing]:
+    def standings(
+        self, kind: str | None = None, after: str = "", limit: int | None = None, before: int | None = None
+    ) -> list[Standing]:
         with self._lock:
             names = sorted(name for name in self._standings if kind in (None, name[0]) and name[1] > after)
-            return [self._standings[name] for name in names[:limit]]
+            return [one for one in map(self._standings.__getitem__, names) if rules.is_next(one, before)][:limit]
 
     def standing(self, kind: str, name: str) -> Standing | None:
         with self._lock:
@@ -355,10 +356,10 @@ class MemoryStore(Store):
 
     def trim(self, schedule: str, keep: int, limit: int) -> int:
         with self._lock:
-            ended = sorted(self._table.among(schedule, FINISHED), key=rules.newest)
-            for task in ended[keep : keep + limit]:
+            beyond = sorted(self._table.among(schedule, FINISHED), key=rules.newest)[keep : keep + limit]
+            for task in beyond:
                 self._table.delete(task)
-            return len(ended[keep : keep + limit])
+            return len(beyond)
 
     def watch(self) -> MemoryWatch:
         with self._lock:

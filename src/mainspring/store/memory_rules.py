@@ -3,7 +3,17 @@
 from msgspec.structs import replace
 
 from mainspring.store.memory_table import Task
-from mainspring.store.rows import Again, AttemptRow, Cancel, Change, Filter, Reschedule, Reservation, Settlement
+from mainspring.store.rows import (
+    Again,
+    AttemptRow,
+    Cancel,
+    Change,
+    Filter,
+    Reschedule,
+    Reservation,
+    Settlement,
+    Standing,
+)
 from mainspring.tasks.names import answers_to
 from mainspring.tasks.state import FINISHED, LEGAL, State
 
@@ -122,6 +132,11 @@ def fits(task: Task, wanted: Filter) -> bool:
         and (wanted.key is None or wanted.key == new.key)
         and (wanted.due_before is None or task.run_at < wanted.due_before)
     )
+
+
+def is_next(standing: Standing, before: int | None) -> bool:
+    """Whether `standings` means this one."""
+    return before is None or (standing.next_run_at is not None and standing.next_run_at < before)
 
 
 def soonest(task: Task) -> tuple[int, int]:

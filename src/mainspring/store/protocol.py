@@ -231,8 +231,13 @@ class Store(Protocol):
     def put(self, standing: Standing) -> bool:
         """Store a new one, durably; False (and nothing is changed) when this kind has one of this name."""
 
-    def standings(self, kind: str | None = None, after: str = "", limit: int | None = None) -> list[Standing]:
-        """All of them, by kind and name; or of this kind the first `limit` whose names come after `after`."""
+    def standings(
+        self, kind: str | None = None, after: str = "", limit: int | None = None, before: int | None = None
+    ) -> list[Standing]:
+        """All of them, by kind and name; or of this kind the first `limit` whose names come after `after`.
+
+        With `before` only those whose `next_run_at` is earlier than that instant.
+        """
 
     def standing(self, kind: str, name: str) -> Standing | None:
         """The one of this kind and name; None when there is none."""

@@ -291,9 +291,11 @@ class SqliteStore:
         self._wake.send([news_of(standing)] * new)
         return new
 
-    def standings(self, kind: str | None = None, after: str = "", limit: int | None = None) -> list[Standing]:
+    def standings(
+        self, kind: str | None = None, after: str = "", limit: int | None = None, before: int | None = None
+    ) -> list[Standing]:
         kinds = ("listener", "schedule") if kind is None else (kind, kind)
-        found = self._db.look(sql.STANDINGS, (*kinds, after, -1 if limit is None else limit))
+        found = self._db.look(sql.STANDINGS, (*kinds, after, -1 if limit is None else limit, before))
         return _standings.decode(_text(found))
 
     def standing(self, kind: str, name: str) -> Standing | None:

@@ -164,7 +164,8 @@ _STANDING = """json_object('kind', kind, 'name', name, 'app', app, 'definition',
   'version', version)"""
 STANDINGS = f"""
 SELECT json_group_array({_STANDING} ORDER BY kind, name)
-FROM (SELECT * FROM standing WHERE kind IN (?1, ?2) AND name > ?3 ORDER BY kind, name LIMIT ?4)"""
+FROM (SELECT * FROM standing WHERE kind IN (?1, ?2) AND name > ?3 AND (?5 IS NULL OR next_run_at < ?5)
+ORDER BY kind, name LIMIT ?4)"""
 STANDING = f"SELECT json_array({_STANDING}) FROM standing WHERE kind = ? AND name = ?"
 ADVANCE = """
 UPDATE standing SET app = ?3, definition = ?4, paused = ?5, next_run_at = ?6, holder = ?7, status = ?8,

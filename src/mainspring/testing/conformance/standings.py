@@ -115,6 +115,16 @@ def in_order_of_kind_and_name(trial: Trial) -> None:
     assert [one.name for one in trial.store.standings("schedule", "a", 9)] == ["b"]
 
 
+def those_that_are_next(trial: Trial) -> None:
+    """`standings` with `before`: those whose next instant is earlier, in the same order, and no more than `limit`."""
+    for name, at in (("a", None), ("b", T + 2), ("c", T), ("d", T + 1), ("e", T + 1)):
+        trial.store.put(Standing(kind="schedule", name=name, definition="{}", next_run_at=at))
+    assert [one.name for one in trial.store.standings("schedule", before=T + 2)] == ["c", "d", "e"]
+    assert [one.name for one in trial.store.standings("schedule", "c", 1, before=T + 2)] == ["d"]
+    assert trial.store.standings("schedule", before=T) == []
+    assert trial.store.standings("listener", before=T + 9) == []
+
+
 def advance_replaces_and_adds(trial: Trial) -> None:
     """With the right version: replaced, the version is one more, and the tasks are there."""
     trial.store.put(_NIGHTLY)
