@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import click
@@ -188,7 +188,7 @@ def import_verb(session: Session, source: str, on_conflict: Literal["error", "ke
 
     path = path_of(session)
     try:
-        with sys.stdin.buffer if source == "-" else open(source, "rb") as file:
+        with nullcontext(sys.stdin.buffer) if source == "-" else open(source, "rb") as file:
             lines = iter(lambda: file.readline(LONGEST + 1), b"")
             told = import_lines(path, lines, on_conflict=on_conflict, progress=Meter("importing"))
     except FileNotFoundError:
