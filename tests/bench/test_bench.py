@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from mainspring.bench import commands, crowds, idle, main, neighbour, rates, starts
+from mainspring.bench import commands, crowds, idle, main, neighbour, planned, rates, starts
 from mainspring.bench.child import ChildFailed, measure
 from mainspring.bench.figures import (
     Adds,
@@ -18,6 +18,7 @@ from mainspring.bench.figures import (
     Flow,
     Idle,
     Machine,
+    Planned,
     Programs,
     Started,
     median,
@@ -58,6 +59,7 @@ def figures(*, smoke=False, **more):
         "floods": [Flood(timed=started(10_000, 21_000), body_ms=20, others=5000, left=2000)],
         "commands": [Commands(bare_ms=11, import_ms=9.4, help_ms=48, at_ms=174)],
         "million": [started(1, 2)],
+        "planned": [Planned(schedules=2, start_ms=30, started=started(60, 800))],
     }
     return Figures(at="2026-11-27T02:00:00.000000Z", smoke=smoke, machine=MACHINE, **{**whole, **more})
 
@@ -87,6 +89,7 @@ def test_the_table_compares_medians_over_runs():
     assert rows["timed among 5,000 due now, 20 ms each: late p50, latest"][0] == "21.00 ms, 21.00 ms"
     assert rows["mainspring at …"][:2] == ("174 ms", "11 ms the interpreter alone")
     assert rows["2 at random: early / lost / twice"][0] == "0 / 0 / 0"
+    assert rows["2 schedules, 2 occurrences: late p50, p99"][1] == "up in 30 ms; early / lost / twice 0 / 0 / 0"
 
 
 def test_what_was_not_measured_is_not_in_the_table():
@@ -114,6 +117,7 @@ BROKEN = {
     "processes: 3 lost": {"process_burst": [started(1, lost=3)]},
     "flood: 1 lost": {"floods": [Flood(timed=started(1, lost=1), body_ms=20, others=1, left=1)]},
     "million: 2 early": {"million": [started(-1, -2, 3)]},
+    "schedules: 1 lost": {"planned": [Planned(schedules=2, start_ms=1, started=started(1, lost=1))]},
 }
 BROKEN_BY_LOAD = {
     "lateness: p99 is 2.50 times": {"lateness": [started(500)]},
@@ -227,6 +231,14 @@ def test_a_thread_that_computes_ends_with_the_measurement():
     assert len(neighbour.bare(3, 0.01).late) == 3
     assert neighbour.lateness(3, 0.01).lost == 0
     assert threading.active_count() == before
+
+
+@pytest.mark.usefixtures("place")
+def test_of_schedules_each_occurrence_is_seen(monkeypatch):
+    monkeypatch.setattr(planned, "_LEAD_US", 300_000)
+    seen = planned.planned(20, 100, 0.2)
+    assert (seen.schedules, len(seen.started.late), seen.started.lost, seen.started.twice) == (20, 20, 0, 0)
+    assert seen.started.early == 0
 
 
 @pytest.mark.usefixtures("place", "hurry")

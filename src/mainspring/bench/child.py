@@ -43,7 +43,7 @@ def measure_in(place: str, name: str, kind: type[T], **numbers: float | str) -> 
 
 def main(name: str, numbers: str) -> None:
     """Measure, in this process, in the current directory."""
-    from mainspring.bench import capacity, commands, crowds, idle, neighbour, rates, starts
+    from mainspring.bench import capacity, commands, crowds, idle, neighbour, planned, rates, starts
 
     known: dict[str, Callable[..., object]] = {
         "lateness": starts.lateness,
@@ -67,6 +67,7 @@ def main(name: str, numbers: str) -> None:
         "looks": capacity.looks,
         "load": capacity.load,
         "prune": capacity.prune,
+        "planned": planned.planned,
     }
     figures = known[name](**msgspec.json.decode(numbers))
     sys.stdout.write(msgspec.json.encode(figures).decode())

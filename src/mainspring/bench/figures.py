@@ -133,6 +133,14 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     pruned: Pruned
 
 
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """Very many stored schedules; `started`: those that fell due while it was watched."""
+
+    schedules: int
+    start_ms: float
+    started: Started
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was measured."""
 
@@ -166,6 +174,7 @@ class Figures(msgspec.Struct, kw_only=True):
     floods: list[Flood] = []
     commands: list[Commands] = []
     million: list[Started] = []
+    planned: list[Planned] = []
     capacity: list[Capacity] = []
 
 

@@ -21,6 +21,7 @@ from mainspring.bench.figures import (
     Idle,
     Load,
     Machine,
+    Planned,
     Programs,
     Pruned,
     Resting,
@@ -32,7 +33,7 @@ from mainspring.when.clock import SystemClock
 from mainspring.when.instants import isoformat
 
 PARTS = ("lateness", "burst", "programs", "flow", "adds", "idle", "neighbour", "processes", "flood", "commands")
-MORE_PARTS = ("capacity", "million")  # measured when they are asked for
+MORE_PARTS = ("capacity", "million", "schedules")  # measured when they are asked for
 PENDING = 1_000_000
 _BYTES = 400  # of disk for each pending task: the store, its log, and a store that is made beside it
 _SPARE = 500_000_000
@@ -163,6 +164,13 @@ def _million(figures: Figures, directory: str | None) -> None:
     figures.million.append(measure("lateness", Started, directory, count=count, over_s=over_s, lead_s=lead_s))
 
 
+def _schedules(figures: Figures, directory: str | None) -> None:
+    count, a_second, seconds = (200, 100, 1) if figures.smoke else (100_000, 100, 30)
+    _progress(f"{count:,} schedules, {a_second} of them due a second, for {seconds} s")
+    wanted = {"count": count, "a_second": a_second, "seconds": seconds}
+    figures.planned.append(measure("planned", Planned, directory, **wanted))
+
+
 def _capacity(figures: Figures, directory: str | None, pending: int) -> None:
     """One store for all of it, and an empty one beside it."""
     runs, count, over_s = (1, 20, 1) if figures.smoke else (3, 300, 5)
@@ -215,6 +223,7 @@ _MEASURE = {
     "flood": _flood,
     "commands": _commands,
     "million": _million,
+    "schedules": _schedules,
 }
 
 

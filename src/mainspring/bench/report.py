@@ -80,6 +80,7 @@ def _wrong(figures: Figures) -> list[str]:
         "processes": [run for one in figures.crowds for run in (one.alone, one.crowded)] + figures.process_burst,
         "flood": [one.timed for one in figures.floods],
         "million": figures.million,
+        "schedules": [one.started for one in figures.planned],
         "capacity": [run for one in figures.capacity for run in (*one.late[0], *one.late[1], one.pruned.started)],
     }
     found = [

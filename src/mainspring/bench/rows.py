@@ -202,6 +202,15 @@ def _million_rows(figures: Figures) -> list[Row]:
     return [(what, counts(runs), f"late p50, p99 {both(runs)}", "0 / 0 / 0")]
 
 
+def _schedule_rows(figures: Figures) -> list[Row]:
+    if not figures.planned:
+        return []
+    one = figures.planned[0]
+    runs = [each.started for each in figures.planned]
+    what = f"{one.schedules:,} schedules, {len(one.started.late):,} occurrences: late p50, p99"
+    return [(what, both(runs), f"up in {one.start_ms:.0f} ms; early / lost / twice {counts(runs)}", "p99 ≤ 2 ms")]
+
+
 _PARTS = (
     _lateness_rows,
     _burst_rows,
@@ -213,5 +222,6 @@ _PARTS = (
     _flood_rows,
     _command_rows,
     _million_rows,
+    _schedule_rows,
     _capacity_rows,
 )
