@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from mainspring import Daemon
 from mainspring.cli import main
+from mainspring.cli.store import Meter
 
 
 @pytest.fixture
@@ -163,3 +165,15 @@ def test_a_key_that_is_in_use_is_a_conflict(tasks):
 
 def test_json_and_the_lines_do_not_mix(tasks):
     assert "name a FILE" in tasks("store", "export", "--json", code=2).stderr
+
+
+def test_how_far_it_is_is_said_on_a_terminal_alone(capsys, monkeypatch):
+    def told(terminal):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+        meter = Meter("copying")
+        for done in (1, 2, 3, 4):
+            meter(done, 400 if done < 4 else done)
+        return capsys.readouterr()
+
+    assert told(False) == ("", "")
+    assert told(True) == ("", "\rcopying   0 %\rcopying 100 %\n")

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from mainspring.store.portable import TaskLine, written
-from mainspring.store.rows import Filter
+from mainspring.store.rows import Filter, NewTask
 from mainspring.store.sqlite import SqliteStore
 from mainspring.store.sqlite_backup import backup
 from mainspring.store.sqlite_check import findings_in
@@ -145,6 +145,20 @@ def progress(done, of):
 
 backup(sys.argv[1], sys.argv[2], progress=progress)
 """
+STOPS_IN_A_RESTORE = """
+import sys
+from support import say
+from mainspring.store import sqlite_restore
+from mainspring.store.sqlite_copy import transfer
+
+def progress(done, of):
+    if done < of:
+        say("half")
+        sys.stdin.readline()
+
+sqlite_restore.transfer = lambda new, old: transfer(new, old, progress)
+sqlite_restore.restore(sys.argv[1], sys.argv[2], 1)
+"""
 STOPS_IN_AN_IMPORT = """
 import sys
 from support import say
@@ -163,8 +177,6 @@ import_lines(sys.argv[2], texts())
 
 @pytest.fixture
 def filled(place):
-    from mainspring.store.rows import NewTask
-
     with closing(SqliteStore(place["STORE"])) as store:
         store.add([NewTask(run_at=1, work="m:f", payload='[["%s"],{}]' % ("x" * 300)) for _ in range(6_000)], 1)
     return place["STORE"]
@@ -180,6 +192,20 @@ def test_a_backup_that_is_killed_leaves_no_half_file(filled, start, tmp_path):
     backup(filled, copy)  # which clears away what was left
     assert parts(tmp_path) == []
     assert len(ids_in(copy)) == 6_000
+
+
+def test_a_restore_that_is_killed_leaves_the_old_store_whole(filled, start, tmp_path):
+    copy = str(tmp_path / "copy.db")
+    backup(filled, copy)
+    with closing(SqliteStore(filled)) as store:
+        store.add([NewTask(run_at=1, work="m:g") for _ in range(3_000)], 1)
+    script = start("-c", STOPS_IN_A_RESTORE, filled, copy)
+    script.until("half")
+    script.kill()
+    assert findings_in(filled) == []
+    assert len(ids_in(filled)) == 9_000
+    assert restore(filled, copy, 2).tasks == len(ids_in(filled)) == 6_000
+    assert parts(tmp_path) == []
 
 
 def test_one_that_still_runs_is_not_cleared_away(filled, start, tmp_path):

@@ -7,7 +7,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from mainspring.errors import NotAStore, StoreConflict, StoreError
+from mainspring.errors import NewerStore, NotAStore, StoreConflict, StoreError
+from mainspring.store.migrate import STEPS
 from mainspring.store.rows import Cancel, NewNode, NewTask, Settlement
 from mainspring.store.sqlite import SqliteStore
 from mainspring.store.sqlite_backup import backup
@@ -115,6 +116,22 @@ def test_a_source_that_is_not_sound_is_not_restored(path, copy, saved, tmp_path)
         restore(path, path, T)
     with closing(SqliteStore(path)) as store:
         assert store.stats().counts[State.WAITING] == 5
+
+
+def test_an_older_store_is_brought_up_to_date_and_a_newer_one_refused(path, copy, saved):
+    def version(number):
+        with closing(apsw.Connection(copy)) as con:
+            con.execute(f"PRAGMA user_version = {number}")
+
+    version(len(STEPS) + 1)
+    with pytest.raises(NewerStore):
+        restore(path, copy, T)
+    with closing(apsw.Connection(copy)) as con:
+        con.execute("DROP TABLE imported")
+    version(len(STEPS) - 1)
+    assert findings_in(copy) == []
+    assert restore(path, copy, T).tasks == 3
+    assert findings_in(path) == []
 
 
 def test_somebody_elses_database_is_not_replaced(path, copy, saved, tmp_path):

@@ -40,7 +40,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def findings_in(path: str, progress: Progress = nothing) -> list[Finding]:
-    """Everything that is wrong with the store at `path`; empty when it is sound. Raises `StoreNotFound` alone."""
+    """Everything that is wrong with the store at `path`; empty when it is sound. Raises `StoreNotFound` alone.
+
+    Of a store that an older version wrote pages and schema are checked, and no rows.
+    """
     found: list[Finding] = []
     try:
         with opened_to_read(os.path.realpath(path)) as con:
@@ -62,7 +65,7 @@ def _all(con: apsw.Connection, progress: Progress) -> Iterator[Finding]:
         yield from (Finding("pages", text.replace("\n", "; ")) for text in pages)
     schema = list(_schema(con))
     yield from schema
-    if not schema:  # else the statements may not fit
+    if not schema and int(con.pragma("user_version")) == len(STEPS):  # else the statements do not fit
         yield from _bounded(_rows(con, progress), "rows")
         yield from _bounded(_others(con), "rows")
         yield from _bounded(_between(con), "between")

@@ -24,6 +24,7 @@ from mainspring.store.sqlite_copy import (
     nothing,
     opened_to_read,
     sync_folder,
+    told,
     transfer,
 )
 
@@ -84,6 +85,9 @@ def restore(path: str, source: str, now: int, progress: Progress = nothing) -> R
 
 
 def _check(copy: str, source: str) -> None:
+    """Bring the copy up to date and look it over. Raises `StoreError` with the first thing that is wrong."""
+    with told(source), closing(apsw.Connection(copy, flags=apsw.SQLITE_OPEN_READWRITE)) as con:
+        bring_up(con, source, create=False)
     found = findings_in(copy)
     if found:
         raise StoreError(
@@ -116,9 +120,8 @@ def _numbers(con: apsw.Connection) -> _Numbers:
 
 
 def _prepare(path: str, old: _Numbers | None) -> tuple[int, int]:
-    """Bring the copy up to date and past all numbers that were ever given; how many tasks it has, and that ran."""
+    """Bring the copy past all numbers that were ever given; how many tasks it has, and that ran."""
     with closing(apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)) as con:
-        bring_up(con, path, create=False)
         con.execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")
         own = _numbers(con)
         for name in own.ids:
