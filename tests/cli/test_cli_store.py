@@ -70,6 +70,17 @@ def test_a_damaged_one_has_a_line_for_each_finding_and_a_code(tasks):
     assert (told["ok"], [finding["check"] for finding in told["findings"]]) == (False, ["rows", "rows"])
 
 
+@pytest.mark.parametrize("kind", ["schedule", "listener"])
+def test_a_definition_that_no_daemon_reads(tasks, kind):
+    tasks("listen", "--name", "watch", "--", "true")
+    tasks("store", "check")
+    with closing(sqlite3.connect(tasks.store)) as con, con:
+        con.execute("UPDATE standing SET definition = '{\"x\":1}' WHERE kind = ?", (kind,))
+    lines = tasks("store", "check", code=1).stdout.splitlines()
+    assert len(lines) == 2
+    assert kind in lines[0]
+
+
 def test_what_is_no_store_is_a_finding(cli, write):
     write("text", "to whom it may concern")
     told = json.loads(cli("store", "check", "--store", "text", "--json", code=1).stdout)

@@ -1,6 +1,7 @@
 """Restoring and compacting: alone or not at all, nothing thrown away, and no number given twice."""
 
 import os
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import apsw
 import pytest
 
 from mainspring.errors import NewerStore, NotAStore, StoreConflict, StoreError
+from mainspring.store import sqlite_connection, sqlite_copy, sqlite_restore
 from mainspring.store.migrate import STEPS
 from mainspring.store.rows import Cancel, NewNode, NewTask, Settlement
 from mainspring.store.sqlite import SqliteStore
@@ -101,6 +103,31 @@ def test_nobody_else_may_have_it_open(path, copy, saved):
             restore(path, copy, T)
         assert store.stats().counts[State.WAITING] == 6
     assert [name for name in os.listdir(os.path.dirname(path)) if "replaced" in name or "part" in name] == []
+
+
+def test_whoever_opens_it_meanwhile_finds_the_restored_one(path, copy, saved, monkeypatch):
+    connect, comes, found = sqlite_connection.Connections._connect, threading.Event(), []
+
+    def connecting(self, flags):
+        comes.set()
+        return connect(self, flags)
+
+    def come():
+        with closing(SqliteStore(path)) as store:
+            add(store)
+            found.append(store.stats().counts[State.WAITING])
+
+    def transferred(new, old):
+        other.start()
+        assert comes.wait(60)
+        return sqlite_copy.transfer(new, old)
+
+    other = threading.Thread(target=come)
+    monkeypatch.setattr(sqlite_connection.Connections, "_connect", connecting)
+    monkeypatch.setattr(sqlite_restore, "transfer", transferred)
+    restore(path, copy, T)
+    other.join()
+    assert found == [4]
 
 
 def test_a_source_that_is_not_sound_is_not_restored(path, copy, saved, tmp_path):

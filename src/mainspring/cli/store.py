@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
@@ -13,6 +13,9 @@ from mainspring.cli.failure import FAILED, NOT_FOUND, Failure
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
 from mainspring.cli.verb import Verbs, common_options, verb
+
+if TYPE_CHECKING:
+    from mainspring.store.rows import Standing
 
 
 @click.group("store", cls=Verbs, no_args_is_help=False, params=common_options())
@@ -38,6 +41,17 @@ def not_found(session: Session) -> Iterator[None]:
         yield
     except StoreNotFound:
         raise Failure(f"there is no store at {session.url}; --store names another place", NOT_FOUND) from None
+
+
+def understood(one: "Standing") -> None:
+    """Read a schedule or listener as a daemon does; raises `ValueError`."""
+    from mainspring.engine.definitions import listener_of, status_of, trigger_of
+
+    if one.kind == "schedule":
+        trigger_of(one)
+    else:
+        listener_of(one)
+        status_of(one)
 
 
 class Meter:
@@ -85,7 +99,7 @@ def check_verb(session: Session) -> int:
 
     path = path_of(session)
     with not_found(session):
-        found = findings_in(path, Meter("checking"))
+        found = findings_in(path, Meter("checking"), understood)
     if not session.answer({"store": session.url, "ok": not found, "findings": found}):
         for finding in found:
             out(f"{finding.check}: {clean(finding.says)}")

@@ -5,7 +5,7 @@ one statement each, and sees one moment. So a store at work is checked as one at
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 
 import apsw
@@ -39,16 +39,20 @@ class Finding(msgspec.Struct, frozen=True):
     says: str
 
 
-def findings_in(path: str, progress: Progress = nothing) -> list[Finding]:
+Understand = Callable[[Standing], object]
+
+
+def findings_in(path: str, progress: Progress = nothing, understand: Understand | None = None) -> list[Finding]:
     """Everything that is wrong with the store at `path`; empty when it is sound. Raises `StoreNotFound` alone.
 
-    Of a store that an older version wrote pages and schema are checked, and no rows.
+    `understand` reads a schedule or listener, whose definition means nothing here, and raises `ValueError`. Of a store
+    that an older version wrote pages and schema are checked, and no rows.
     """
     found: list[Finding] = []
     try:
         with opened_to_read(os.path.realpath(path)) as con:
             try:
-                for finding in _all(con, progress):
+                for finding in _all(con, progress, understand):
                     found.append(finding)  # noqa: PERF402  # what was found before an error counts
             except apsw.Error as error:
                 found.append(Finding("file", str(explained(path, error))))
@@ -59,7 +63,7 @@ def findings_in(path: str, progress: Progress = nothing) -> list[Finding]:
     return found
 
 
-def _all(con: apsw.Connection, progress: Progress) -> Iterator[Finding]:
+def _all(con: apsw.Connection, progress: Progress, understand: Understand | None) -> Iterator[Finding]:
     pages = [str(text) for (text,) in con.execute(f"PRAGMA integrity_check({_SAID})")]
     if pages != ["ok"]:
         yield from (Finding("pages", text.replace("\n", "; ")) for text in pages)
@@ -67,7 +71,7 @@ def _all(con: apsw.Connection, progress: Progress) -> Iterator[Finding]:
     yield from schema
     if not schema and int(con.pragma("user_version")) == len(STEPS):  # else the statements do not fit
         yield from _bounded(_rows(con, progress), "rows")
-        yield from _bounded(_others(con), "rows")
+        yield from _bounded(_others(con, understand), "rows")
         yield from _bounded(_between(con), "between")
 
 
@@ -148,7 +152,7 @@ def _decoded_alone(raw: bytes, wanted: list[int]) -> Iterator[tuple[int, str]]:
         yield from ((row.id, f"task {row.id} {wrong}") for wrong in wrong_with(row))
 
 
-def _others(con: apsw.Connection) -> Iterator[str]:
+def _others(con: apsw.Connection, understand: Understand | None) -> Iterator[str]:
     """Schedules, listeners, requests and daemons: few."""
     for kind, name in list(con.execute("SELECT kind, name FROM standing")):
         try:
@@ -156,6 +160,8 @@ def _others(con: apsw.Connection) -> Iterator[str]:
             if found is not None:
                 one = _standing.decode(found)[0]
                 _json.decode(one.definition)
+                if understand is not None:
+                    understand(one)
                 if one.status is not None:
                     _json.decode(one.status)
         except (msgspec.DecodeError, ValueError) as error:
