@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         TaskNotFound,
         TooLate,
         UnknownFunction,
+        Unreadable,
         WaitTimeout,
     )
     from mainspring.functions import TaskFunction
@@ -60,7 +61,8 @@ _HOMES = {
     "mainspring.errors": (
         "InvalidArguments", "InvalidValue", "KeyInUse", "MainspringError", "Misuse", "NameInUse", "NewerStore",
         "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "StoreError", "StoreNotFound",
-        "TaskCancelled", "TaskFailed", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout",
+        "TaskCancelled", "TaskFailed", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "Unreadable",
+        "WaitTimeout",
     ),
     "mainspring.functions": ("TaskFunction",),
     "mainspring.singleton": ("add_listener", "add_task", "get_daemon"),
@@ -79,8 +81,8 @@ __all__ = [
     "Cron", "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
     "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "Retry",
     "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
-    "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",
-    "add_task", "context", "get_daemon", "stopping",
+    "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "Unreadable", "WaitTimeout",
+    "add_listener", "add_task", "context", "get_daemon", "stopping",
 ]  # fmt: skip
 
 

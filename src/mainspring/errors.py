@@ -127,6 +127,10 @@ class NewerStore(StoreError):
     """The store was written by a newer Mainspring."""
 
 
+class Unreadable(StoreError):
+    """What stands in the store is not what Mainspring writes: damaged, or written by something else."""
+
+
 class StoreConflict(StoreError):
     """A file or a process is in the way: the backup's name is taken, or somebody has the store open."""
 

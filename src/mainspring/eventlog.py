@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mainspring.engine.events import log
 from mainspring.errors import MainspringError
 from mainspring.task import bare_name
-from mainspring.tasks.problems import Problem, decode_problem
+from mainspring.tasks.problems import Problem, read_problem
 from mainspring.when.durations import format_duration
 from mainspring.when.instants import isoformat, to_datetime
 
@@ -99,7 +99,7 @@ class EventLog:
 
 
 def _problem(event: "Event") -> Problem | None:
-    return None if event.error is None else decode_problem(event.error)
+    return None if event.error is None else read_problem(event.error)
 
 
 def _words(problem: Problem | None) -> str:

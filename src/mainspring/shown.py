@@ -11,11 +11,12 @@ import msgspec
 from mainspring.engine.definitions import Work, listener_of, schedule_of, status_of
 from mainspring.engine.planner import planned
 from mainspring.engine.program_attempts import decode_call as decode_program
+from mainspring.errors import InvalidArguments
 from mainspring.store.rows import AttemptRow, Standing, TaskRow
 from mainspring.task import bare_name
 from mainspring.tasks.codec import display_call
-from mainspring.tasks.options import complete_options, decode_options
-from mainspring.tasks.problems import Problem, decode_problem
+from mainspring.tasks.options import TaskOptions, complete_options, decode_options
+from mainspring.tasks.problems import Problem, read_problem
 from mainspring.tasks.registry import Registry
 from mainspring.tasks.secrets import redact_env
 from mainspring.tasks.state import Kind, State
@@ -123,11 +124,11 @@ class ShownListener(ShownWork, frozen=True, kw_only=True):
 def shown_task(row: TaskRow, registry: Registry | None = None) -> ShownTask:
     """The task of a stored row. With the `registry`, functions known there say which of their parameters are secret."""
     registered = None if registry is None or row.kind is Kind.PROGRAM else registry.get(row.work)
-    options = decode_options(row.options)
+    options = _options(row.options)
     if registered is not None:
         options = complete_options(options, registered.options)
     work = shown_work(row.kind, row.work, row.payload, registry)
-    ended_well = row.state is State.SUCCEEDED and row.result is not None
+    result = None if row.result is None else _result(row.result)
     return ShownTask(
         id=str(row.id),
         name=row.name or bare_name(row),
@@ -155,9 +156,9 @@ def shown_task(row: TaskRow, registry: Registry | None = None) -> ShownTask:
         args=work.args,
         kwargs=work.kwargs,
         command=work.command,
-        exit_code=int(row.result) if row.kind is Kind.PROGRAM and row.result is not None else None,
+        exit_code=result if row.kind is Kind.PROGRAM and isinstance(result, int) else None,
         error=_problem(row.error),
-        result=msgspec.Raw(row.result) if ended_well and row.result is not None else None,
+        result=msgspec.Raw(row.result) if row.state is State.SUCCEEDED and row.result and result is not None else None,
         created_at=isoformat(row.created_at),
         cwd=work.cwd,
         env=work.env,
@@ -215,13 +216,21 @@ def shown_listener(standing: Standing, state: str, registry: Registry | None = N
 def shown_work(kind: Kind, work: str, payload: str | None, registry: Registry | None = None) -> ShownWork:
     """A function with its arguments, or a program with its own, secrets hidden."""
     if kind is Kind.PROGRAM:
-        call = decode_program(payload or "")
+        try:
+            call = decode_program(payload or "")
+        except (msgspec.MsgspecError, ValueError):
+            return ShownWork(function=None, kind=kind.value, args=None, kwargs=None, command=None, cwd=None, env=None)
         env = None if call.env is None else redact_env(call.env)
         return ShownWork(
             function=None, kind=kind.value, args=None, kwargs=None, command=call.command, cwd=call.cwd, env=env
         )
     registered = None if registry is None else registry.get(work)
-    args, kwargs = display_call(payload, None if registered is None else registered.plan)
+    args: list[object] | None
+    kwargs: dict[str, object] | None
+    try:
+        args, kwargs = display_call(payload, None if registered is None else registered.plan)
+    except InvalidArguments:  # what stands there is no call
+        args = kwargs = None
     return ShownWork(function=work, kind=kind.value, args=args, kwargs=kwargs, command=None, cwd=None, env=None)
 
 
@@ -242,5 +251,21 @@ def _parts(work: Work, registry: Registry | None) -> dict[str, Any]:  # keyword 
     return msgspec.structs.asdict(shown_work(work.kind, work.work, work.payload, registry))
 
 
+def _options(text: str | None) -> TaskOptions:
+    """The options to be shown; the defaults where they cannot be read, which its daemon says when it comes to it."""
+    try:
+        return decode_options(text)
+    except (msgspec.MsgspecError, ValueError):
+        return decode_options(None)
+
+
+def _result(text: str) -> object:
+    """What stands there, as far as it is JSON; null else."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
 def _problem(text: str | None) -> Problem | None:
-    return None if text is None else decode_problem(text)
+    return None if text is None else read_problem(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from mainspring.errors import ResultLost, TaskCancelled, TaskFailed, TaskMissed, TaskNotFound, TooLate, WaitTimeout
 from mainspring.store.rows import AttemptRow, TaskRow
 from mainspring.tasks import names
-from mainspring.tasks.problems import Problem, decode_problem
+from mainspring.tasks.problems import Problem, read_problem
 from mainspring.tasks.state import FINISHED, Kind, State
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import to_datetime
@@ -139,7 +139,7 @@ class Task(Generic[R_co]):
     @property
     def error(self) -> Problem | None:
         """What went wrong: `.type`, `.message`, `.traceback`, all text."""
-        return None if self._row.error is None else decode_problem(self._row.error)
+        return None if self._row.error is None else read_problem(self._row.error)
 
     @property
     def output(self) -> str | None:
@@ -241,7 +241,7 @@ def bare_name(row: TaskRow) -> str:
 
 
 def _problem(row: TaskRow) -> Problem:
-    return Problem("Unknown", row.reason or "") if row.error is None else decode_problem(row.error)
+    return Problem("Unknown", row.reason or "") if row.error is None else read_problem(row.error)
 
 
 def too_late(task_id: str, state: State | None, verb: str) -> TooLate:

@@ -36,4 +36,4 @@ def test_reasons_belong_to_states_that_have_some():
         assert ("failed", reason) in shown
     attempts = {word for row in rows("## Reasons of attempts") for word in words(row[0])}
     assert settle.WORKER_LOST in attempts
-    assert {reason for state, reason in shown if state == "failed"} - {"lost", "poison"} <= attempts
+    assert {reason for state, reason in shown if state == "failed"} - {"lost", "poison", "unreadable"} <= attempts

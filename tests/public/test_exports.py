@@ -12,7 +12,8 @@ NAMES = {
     "Cron", "Daemon", "Every", "InvalidArguments", "InvalidValue", "KeyInUse", "Listener", "MainspringError", "Misuse",
     "NameInUse", "NewerStore", "NotAStore", "NotAllowed", "NotFound", "OutsideTask", "QueueFull", "ResultLost", "Retry",
     "RetryLater", "Schedule", "Secret", "State", "StoreError", "StoreNotFound", "Task", "TaskCancelled", "TaskFailed",
-    "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "WaitTimeout", "add_listener",
+    "TaskFunction", "TaskMissed", "TaskNotFound", "TooLate", "UnknownFunction", "Unreadable", "WaitTimeout",
+    "add_listener",
     "add_task", "context", "get_daemon", "stopping",
 }  # fmt: skip
 

@@ -8,6 +8,8 @@ The next look is LEAD before the next instant, or when news say that something e
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from mainspring.engine import settle
 from mainspring.engine.clockwatch import Moved
 from mainspring.engine.lease import Lease
@@ -240,20 +242,27 @@ class Claimer:
             return 0
         self._token = batch.token
         now = self._wall()  # later than any of them was added: what was added "for now" is not ahead of its instant
-        held = [self._hold(task, batch.token, ahead=task.run_at > now) for task in batch.tasks]
+        found = (self._hold(task, batch.token, now) for task in batch.tasks)
+        held = [one for one in found if one is not None]
         if self._hold_off:
             held = self._obey_hold_off(held)
         if self._timeline.add(held):
             self._timer.wake()
         return len(held)
 
-    def _hold(self, task: Reservation, token: int, *, ahead: bool) -> Held:
-        options = DEFAULT if task.options is None else decode_options(task.options)
+    def _hold(self, task: Reservation, token: int, now: int) -> Held | None:
+        """The task in memory; None when it cannot be read, and was set aside."""
         lane = self._lanes[task.lane]
+        try:
+            options = DEFAULT if task.options is None else decode_options(task.options)
+        except (msgspec.MsgspecError, ValueError) as error:
+            self._recorder.put(settle.unreadable(Held(task, token, lane, DEFAULT), now, error))
+            log.error("task %d cannot be read: it was set aside as failed", task.id)  # noqa: TRY400  # its trace says nothing
+            return None
         if options.bare:
             registered = self._registry.resolve(lane.work)
             options = complete_options(options, DEFAULT if registered is None else registered.options)
-        return Held(task, token, lane, options, ahead=ahead)
+        return Held(task, token, lane, options, ahead=task.run_at > now)
 
     def _obey_hold_off(self, held: list[Held]) -> list[Held]:
         now = self._until - HORIZON_US

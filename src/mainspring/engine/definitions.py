@@ -144,16 +144,22 @@ def trigger_of(standing: Standing) -> Trigger:
 
 def _unread(standing: Standing, why: Exception) -> InvalidValue:
     return InvalidValue(
-        f"schedule {standing.name!r} cannot be read by this version of Mainspring: {why}. Was it made by a newer one? "
-        f"Run that one, or remove it: mainspring schedules remove {standing.name}"
+        f"{standing.kind} {standing.name!r} cannot be read by this version of Mainspring: {why}. Was it made by a "
+        f"newer one? Run that one, or remove it: mainspring {standing.kind}s remove {standing.name}"
     )
 
 
 def listener_of(standing: Standing) -> ListenerDefinition:
-    """The definition of a stored listener."""
-    return _listener.decode(standing.definition)
+    """The definition of a stored listener; `InvalidValue` when this version cannot read it."""
+    try:
+        return _listener.decode(standing.definition)
+    except msgspec.MsgspecError as error:
+        raise _unread(standing, error) from None
 
 
 def status_of(standing: Standing) -> ListenerStatus:
-    """What was last said of a listener."""
-    return ListenerStatus() if standing.status is None else _status.decode(standing.status)
+    """What was last said of a listener; nothing, where that cannot be read."""
+    try:
+        return ListenerStatus() if standing.status is None else _status.decode(standing.status)
+    except msgspec.MsgspecError:
+        return ListenerStatus()

@@ -9,7 +9,7 @@ import msgspec
 
 from mainspring.engine.clockwatch import STEP_US
 from mainspring.engine.timeline import Held
-from mainspring.store.rows import WORKER_LOST, Settlement
+from mainspring.store.rows import UNREADABLE, WORKER_LOST, Settlement
 from mainspring.tasks.options import decode_options, encode_options
 from mainspring.tasks.problems import Problem
 from mainspring.tasks.retry import next_delay, wants
@@ -74,6 +74,15 @@ def failed(
     return Settlement(
         held.id, held.token, _FAILED, False, attempt, failures, None, reason, started_at, finished_at,
         result, problem.encode(), output, durable=_once(held),
+    )  # fmt: skip
+
+
+def unreadable(held: Held, now: int, error: Exception) -> Settlement:
+    """Its options cannot be read: it is set aside, and what stood there is told. It can be looked at, and removed."""
+    problem = Problem("Unreadable", f"its options cannot be read ({error}): {held.task.options!r:.1000}")
+    return Settlement(
+        held.id, held.token, _FAILED, False, held.task.attempt, held.task.failures, None, UNREADABLE, None, now,
+        None, problem.encode(), options="{}",
     )  # fmt: skip
 
 

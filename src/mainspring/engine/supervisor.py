@@ -22,7 +22,7 @@ from mainspring.engine.listener import Body, Listener
 from mainspring.engine.listener_places import Places, ThreadPlaces
 from mainspring.engine.program_attempts import allowed as program_allowed
 from mainspring.engine.service import Loop
-from mainspring.errors import StoreError
+from mainspring.errors import InvalidValue, StoreError
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Standing
 from mainspring.tasks.registry import Registry
@@ -186,8 +186,8 @@ class Supervisor:
         """Take it if it is free and can run here; it is still to be started."""
         try:
             definition = listener_of(standing)
-        except msgspec.MsgspecError as error:
-            self._say_once(standing.name, f"its definition cannot be read: {error}")
+        except InvalidValue as error:
+            self._say_once(standing.name, str(error))
             return None
         if not definition.everywhere and standing.holder not in {None, self._node}:
             return None

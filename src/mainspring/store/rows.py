@@ -293,6 +293,10 @@ WORKER_LOST = "worker lost"
 LEASE_LOST = "lease lost"
 
 
+# Why a task failed whose row is not what Mainspring writes.
+UNREADABLE = "unreadable"
+
+
 class TakenOver(msgspec.Struct, frozen=True):
     """What a dead or silent node left: `freed` had not started, `lost` had (the next attempt or the end says so)."""
 

@@ -29,7 +29,6 @@ from mainspring.store.rows import (
     NewTask,
     NodeRow,
     Request,
-    Reservation,
     Reserved,
     Settlement,
     Standing,
@@ -44,6 +43,7 @@ from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_nodes import SqliteSeat
 from mainspring.store.sqlite_place import make_folder, resolved
 from mainspring.store.sqlite_settle import clear_node, settle
+from mainspring.store.sqlite_spoilt import Reader, pick
 from mainspring.store.sqlite_sql import Value
 from mainspring.store.sqlite_steer import steer
 from mainspring.store.wake import SocketWatch, Wake
@@ -51,19 +51,18 @@ from mainspring.tasks.state import STATES
 
 _LOG_PAGES = 4_000  # adding and reserving leave the log to those who record until there is this much of it
 
-_lanes = msgspec.json.Decoder(list[Lane])
-_queues = msgspec.json.Decoder(frozenset[str | None])
-_reservations = msgspec.json.Decoder(list[Reservation])
-_tasks = msgspec.json.Decoder(list[TaskRow])
-_task = msgspec.json.Decoder(TaskRow)
-_attempts = msgspec.json.Decoder(list[AttemptRow])
-_requests = msgspec.json.Decoder(list[tuple[int, int | None, str]])
-_demand = msgspec.json.Decoder(Demand)
-_verdict = msgspec.json.Decoder(Verdict)
-_nodes = msgspec.json.Decoder(list[sqlite_nodes.NodeFields])
-_standings = msgspec.json.Decoder(list[Standing])
-_late_rows = msgspec.json.Decoder(list[LateRow])
-_numbers = msgspec.json.Decoder(list[int])
+_lanes = Reader(list[Lane])
+_queues = Reader(frozenset[str | None])
+_tasks = Reader(list[TaskRow])
+_task = Reader(TaskRow)
+_attempts = Reader(list[AttemptRow])
+_requests = Reader(list[tuple[int, int | None, str]])
+_demand: Reader[Demand] = Reader(Demand)  # type: ignore[arg-type]  # a union is no class to mypy
+_verdict = Reader(Verdict)
+_nodes = Reader(list[sqlite_nodes.NodeFields])
+_standings = Reader(list[Standing])
+_late_rows = Reader(list[LateRow])
+_numbers = Reader(list[int])
 
 
 class SqliteStore:
@@ -124,10 +123,10 @@ class SqliteStore:
             token = con.execute(sql.NEXT_TOKEN, (node,)).get
             if token is None:  # it left, or was taken over
                 return Reserved(0, [])
-            rows, ids = con.execute(sql.PICK, (wanted, after, until, limit)).get
+            tasks, ids = pick(con, (wanted, after, until, limit))
             con.execute(sql.HOLD, (node, token, ids))
         self._db.keep_log_short(_LOG_PAGES)
-        return Reserved(token, _reservations.decode(rows))
+        return Reserved(token, tasks)
 
     def give_back(self, node: int, since: int) -> int:
         with self._db.write(durable=False) as con:

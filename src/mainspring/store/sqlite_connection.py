@@ -13,7 +13,7 @@ from threading import Lock
 
 import apsw
 
-from mainspring.errors import NotAStore, StoreError
+from mainspring.errors import NotAStore, StoreError, Unreadable
 from mainspring.store.migrate import bring_up
 from mainspring.store.sqlite_place import check_place, make_file
 from mainspring.store.sqlite_sql import Value
@@ -227,6 +227,10 @@ class Connections:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError:
+            raise Unreadable(
+                f"the store {self.path} has text that is no text; `mainspring store check` says where"
+            ) from None
         except apsw.Error as error:
             if isinstance(error, apsw.IOError):
                 self._doubt = True
@@ -238,6 +242,8 @@ def explained(path: str, error: apsw.Error) -> StoreError:
     match error:
         case apsw.NotADBError():
             return NotAStore(f"{path} is not a database; choose another path for the store")
+        case apsw.SQLError() if "BLOB" in str(error):  # "JSON cannot hold BLOB values": rows leave as JSON
+            return Unreadable(f"the store {path} has bytes where text stands; `mainspring store check` says where")
         case apsw.CorruptError():
             return StoreError(
                 f"the store {path} is damaged ({error}); nothing was changed: put it aside with its -wal file, and go "

@@ -41,10 +41,7 @@ NEXT_TOKEN = """
 UPDATE meta SET value = value + 1 WHERE key = 'token' AND EXISTS (SELECT 1 FROM node WHERE id = ?) RETURNING value"""
 
 # The ids are sorted without their payloads; one bounded seek for each lane.
-PICK = f"""
-SELECT json_group_array(json_array(t.id, t.lane, t.run_at, t.attempt, t.failures, t.losses, t.expires_at, t.schedule,
-  t.name, t.options, t.payload) ORDER BY p.priority DESC, t.run_at, t.id), json_group_array(t.id)
-FROM (
+_PICKED = f"""(
   SELECT d.id, l.priority
   FROM (SELECT DISTINCT value FROM json_each(?1)) j CROSS JOIN lane l ON l.id = j.value CROSS JOIN task d
   WHERE {_OPEN} AND d.id IN (
@@ -52,6 +49,11 @@ FROM (
     ORDER BY run_at, id LIMIT ?4)
   ORDER BY l.priority DESC, d.run_at, d.id LIMIT ?4
 ) p CROSS JOIN task t ON t.id = p.id"""
+PICK = f"""
+SELECT json_group_array(json_array(t.id, t.lane, t.run_at, t.attempt, t.failures, t.losses, t.expires_at, t.schedule,
+  t.name, t.options, t.payload) ORDER BY p.priority DESC, t.run_at, t.id), json_group_array(t.id)
+FROM {_PICKED}"""
+PICK_IDS = f"SELECT json_group_array(t.id) FROM {_PICKED}"
 
 HOLD = "UPDATE task SET holder = ?1, token = ?2 WHERE id IN (SELECT value FROM json_each(?3))"
 GIVE_BACK = "UPDATE task SET holder = NULL, token = NULL WHERE holder = ? AND token > ? AND state = 0"

@@ -29,6 +29,14 @@ def decode_problem(text: str) -> Problem:
     return msgspec.json.decode(text, type=Problem)
 
 
+def read_problem(text: str) -> Problem:
+    """A stored problem to be shown; what is none, in words."""
+    try:
+        return decode_problem(text)
+    except (msgspec.MsgspecError, ValueError):
+        return Problem("Unreadable", f"the stored error cannot be read: {text!r:.1000}")
+
+
 def describe(error: BaseException) -> Problem:
     """Type, message and traceback; bounded, and never raising itself."""
     name = type(error).__name__

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from mainspring.engine.events import Event
 from mainspring.errors import TaskFailed, TaskNotFound
-from mainspring.tasks.problems import Problem, decode_problem
+from mainspring.tasks.problems import Problem, read_problem
 
 if TYPE_CHECKING:
     from mainspring.app import Daemon
@@ -141,7 +141,7 @@ def _tasks(events: Iterable[Heard]) -> "Iterator[Task[object]]":
 
 def _error(failed: list[Heard]) -> TaskFailed:
     (daemon, first), *others = failed
-    problem = Problem("Unknown", first.reason or "") if first.error is None else decode_problem(first.error)
+    problem = Problem("Unknown", first.reason or "") if first.error is None else read_problem(first.error)
     task_id = first.task_id or ""
     error = TaskFailed(task_id, problem.type, problem.message, problem.traceback, first.reason or "")
     error.add_note(f"{_name(daemon, task_id)}, attempt {first.attempt}:\n{problem.traceback or problem.message}")
