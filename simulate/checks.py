@@ -32,6 +32,14 @@ class Schedule:
 
 
 @dataclass
+class Edited:
+    """A schedule that clients change: its occurrences after `at` are those of `trigger` (None: there are none)."""
+
+    at: int
+    trigger: Trigger | None
+
+
+@dataclass
 class Books:
     """What the bodies saw."""
 
@@ -41,7 +49,11 @@ class Books:
     at_work: dict[int, str | None] = field(default_factory=dict)  # the tasks whose bodies run, with their schedules
     schedules: list[Schedule] = field(default_factory=list)
     ran: int = 0
-    early: int = 0
+    acknowledged: list[int] = field(default_factory=list)  # tasks that were added, as somebody was told
+    cancelled: set[int] = field(default_factory=set)  # ... that were cancelled, and are not to begin
+    moved: dict[int, int] = field(default_factory=dict)  # ... the instant that each was given anew
+    paused: set[str | None] = field(default_factory=set)  # queues of which nothing begins
+    edited: dict[str, Edited] = field(default_factory=dict)
 
     # ── as it happens ──────────────────────────────────────────────────────────────────────────────────────
     def begins(self, node: int, task: int) -> None:
@@ -59,9 +71,28 @@ class Books:
             raise Violation(f"task {task} began on node {node}, while {self.open[task]} is at it")
         if decode_options(row.options).delivery == "at-most-once" and self.runs[task] > 1:
             raise Violation(f"task {task} is at-most-once, and began {self.runs[task]} times")
+        self._steered(row, now)
         self._one_of_a_schedule(row)
         self.open[task] = node
         self.at_work[task] = row.schedule
+
+    def _steered(self, row: TaskRow, now: int) -> None:
+        """What clients were told that they had changed."""
+        if row.id in self.cancelled:
+            raise Violation(f"task {row.id} began, and was cancelled")
+        if now < self.moved.get(row.id, now):
+            raise Violation(
+                f"task {row.id} began {self.moved[row.id] - now} µs before the instant that it was moved to"
+            )
+        if row.queue in self.paused or None in self.paused:
+            raise Violation(f"task {row.id} began, and the queue {row.queue} is paused")
+        edited = self.edited.get(row.schedule or "")
+        if edited is None or row.occurrence is None or row.occurrence <= edited.at:
+            return
+        if edited.trigger is None or edited.trigger.next_us(row.occurrence - 1) != row.occurrence:
+            raise Violation(
+                f"task {row.id} of {row.schedule} at {row.occurrence} is none of its rule since {edited.at}"
+            )
 
     def _one_of_a_schedule(self, row: TaskRow) -> None:
         rule = next((one.rule for one in self.schedules if one.name == row.schedule), None)
@@ -93,11 +124,25 @@ class Books:
     def close(self) -> None:
         """All is well again, and time has passed: nothing is left behind, and everything is accounted for."""
         rows = self.world.store.find(Filter(limit=_ALL))
+        lost = set(self.acknowledged).difference(row.id for row in rows)
+        if lost:
+            raise Violation(f"the tasks {sorted(lost)} were added, as somebody was told, and are not there")
+        self._made_twice(rows)
         now = self.world.machine.wall
         for row in rows:
             self._check(row, now)
         for schedule in self.schedules:
             self._account(schedule, [row for row in rows if row.schedule == schedule.name], now)
+
+    def _made_twice(self, rows: list[TaskRow]) -> None:
+        seen: dict[tuple[str, int], int] = {}
+        for row in rows:
+            if row.schedule is None or row.occurrence is None or row.state is State.CANCELLED:
+                continue
+            if seen.setdefault((row.schedule, row.occurrence), row.id) != row.id:
+                raise Violation(
+                    f"{row.schedule} at {row.occurrence}: tasks {seen[row.schedule, row.occurrence]}, {row.id}"
+                )
 
     def _check(self, row: TaskRow, now: int) -> None:
         if row.state not in FINISHED:
@@ -122,8 +167,8 @@ class Books:
                 continue
             if row.missed_until is not None:
                 stretches.append(row)
-            elif seen.setdefault(row.occurrence, row.id) != row.id:
-                raise Violation(f"{schedule.name} at {row.occurrence}: tasks {seen[row.occurrence]} and {row.id}")
+            else:
+                seen[row.occurrence] = row.id
         stretches.sort(key=lambda row: row.occurrence or 0)
         at = schedule.trigger.next_us(schedule.since)
         known = 0

@@ -18,6 +18,8 @@ class Faults:
     error_before: float = 0.0  # the store fails and has done nothing
     error_after: float = 0.0  # ... and has done it all the same
     pause: float = 0.0  # the process stands still, before or after, while others go on
+    mute: float = 0.0  # the process is killed when it is done, before anybody hears of it
+    slow_store: float = 0.0  # the store takes its time
     deaf: float = 0.0  # of the news, what does not arrive
     slow: float = 0.0  # of the turns, those after which the machine has something else to do
     kills: float = 0.0
@@ -25,6 +27,7 @@ class Faults:
     starts: float = 0.0
     steps: float = 0.0  # of the wall clock
     sleeps: float = 0.0
+    steers: float = 0.0  # clients that cancel, move, pause, change
     long: float = 0.0  # of the bodies, those that take time
     failing: float = 0.0  # ... and those that raise
 
@@ -36,9 +39,9 @@ class Faults:
 
 _CALLS = {
     "crash_before": 1 / 400, "crash_after": 1 / 400, "error_before": 1 / 100, "error_after": 1 / 200, "pause": 1 / 150,
-    "deaf": 1 / 50, "slow": 1 / 5,
+    "mute": 1 / 400, "slow_store": 1 / 200, "deaf": 1 / 50, "slow": 1 / 5,
 }  # fmt: skip
-_A_DAY = {"kills": 6.0, "stops": 6.0, "steps": 4.0, "sleeps": 2.0}
+_A_DAY = {"kills": 6.0, "stops": 6.0, "steps": 4.0, "sleeps": 2.0, "steers": 100.0}
 
 
 def storm(rng: Random) -> Faults:
@@ -49,7 +52,7 @@ def storm(rng: Random) -> Faults:
 
 def years(rng: Random) -> Faults:
     """Years in which little does."""
-    often = {"kills": 1 / 40, "stops": 1 / 20, "steps": 1 / 10, "sleeps": 1 / 20}
+    often = {"kills": 1 / 40, "stops": 1 / 20, "steps": 1 / 10, "sleeps": 1 / 20, "steers": 1 / 10}
     drawn = {name: most * rng.choice((0, 1, 3)) for name, most in often.items()}
     calls = {name: most * rng.choice((0, 0, 0.02)) for name, most in _CALLS.items() if name != "slow"}
     return Faults(**drawn, **calls, starts=3.0, long=0.01, failing=0.01)

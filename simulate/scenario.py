@@ -9,7 +9,7 @@ from mainspring.store.rows import NewTask, Standing
 from mainspring.tasks.options import RetryRule, TaskOptions, encode_options
 from mainspring.triggers import Calendar, Cron, Every
 from mainspring.when.triggers import Trigger, encode_trigger
-from simulate import faults
+from simulate import clients, faults
 from simulate.checks import Schedule
 from simulate.faults import DAY, HOUR, MINUTE, SECOND
 from simulate.world import FUNCTION, World
@@ -24,6 +24,8 @@ def storm(seed: int, *, hours: float = 24) -> World:
     for number in range(rng.randrange(4)):
         trigger = rng.choice((Every("7m"), Every("1h"), Every("45s"), Cron("*/10 * * * *"), Cron("30 * * * *")))
         add_schedule(world, f"s{number}", trigger)
+    if world.faults.steers:
+        clients.add_schedules(world)
     for _ in range(rng.randrange(5, 60)):
         world.at(rng.randrange(int(hours * HOUR)), lambda: add_tasks(world))
     go_on(world, rng.choice((1, 1, 2, 3)), int(hours * HOUR))
@@ -65,8 +67,10 @@ def _live(world: World, nodes: int, length: int) -> None:
     world.often("starts", lambda: _start(world, nodes))
     world.often("steps", lambda: _step(world))
     world.often("sleeps", lambda: _sleep(world))
+    world.often("steers", lambda: clients.steer(world))
     world.run(length)
     world.faults.none_of_it()
+    clients.resume_all(world)
     world.note(None, "all is well from here on")
     if not world.nodes:
         world.start_node()
@@ -101,7 +105,7 @@ def add_tasks(world: World) -> None:
         expires = now + rng.randrange(HOUR) if rng.random() < 0.1 else None
         task = NewTask(work=FUNCTION, run_at=run_at, options=_options(rng), expires_at=expires)
         tasks.append(msgspec.structs.replace(task, priority=rng.choice((0, 0, 5))))
-    world.store.add(tasks, now)
+    world.books.acknowledged += [one.id for one in world.store.add(tasks, now)]
 
 
 def _options(rng: Random) -> str | None:

@@ -1,6 +1,7 @@
 """One process's way to the store. Each call is a moment in which it may be killed, stand still, or hear of an error."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from mainspring.errors import StoreError
@@ -8,7 +9,7 @@ from mainspring.store.memory import MemoryStore
 from mainspring.store.protocol import Seat, Watch
 
 if TYPE_CHECKING:
-    from simulate.world import Node
+    from simulate.world import Process
 
 CALLS = (
     "add", "advance", "answer", "answered", "ask", "attempts", "change", "find", "get", "give_back", "join", "lanes",
@@ -24,7 +25,7 @@ class Killed(BaseException):
 class Way:
     """Fills the port `Store` by handing each call on, if nothing comes in between."""
 
-    def __init__(self, store: MemoryStore, node: "Node") -> None:
+    def __init__(self, store: MemoryStore, node: "Process") -> None:
         self.url = store.url
         self._store = store
         self._node = node
@@ -43,9 +44,16 @@ class Way:
     def _effect(
         self, name: str, call: Callable[..., object], given: tuple[Any, ...], named: dict[str, object]
     ) -> object:
-        node = self._node
+        node, world = self._node, self._node.world
         node.living()
         self._come_between("before", name)
+        if world.rng.random() < world.faults.slow_store:  # it has a lock, and all wait
+            world.machine.go_on(world.rng.randrange(2_000_000))
+        if world.rng.random() < world.faults.mute:
+            with self._unheard():
+                call(*given, **named)
+            node.kill(f"between the commit of {name} and the news of it")
+            raise Killed
         answer = call(*given, **named)
         if name == "join":
             node.number = cast("Seat", answer).node
@@ -53,6 +61,15 @@ class Way:
             node.world.books.recorded(given[0], cast("list[int]", answer))
         self._come_between("after", name)
         return answer
+
+    @contextmanager
+    def _unheard(self) -> Iterator[None]:
+        """Nobody hears of what is done."""
+        self._store._tell = lambda news: None  # type: ignore[method-assign]  # noqa: ARG005, SLF001
+        try:
+            yield
+        finally:
+            del self._store._tell  # noqa: SLF001
 
     def _come_between(self, when: str, name: str) -> None:
         """Be killed, stand still, or hear of an error, as the seed draws it."""
@@ -81,7 +98,7 @@ class Way:
 class Ears(Watch):
     """A watch that misses some of the news."""
 
-    def __init__(self, watch: Watch, node: "Node") -> None:
+    def __init__(self, watch: Watch, node: "Process") -> None:
         self._watch = watch
         self._node = node
 

@@ -36,44 +36,23 @@ class Turns(ManualDriver):
         return self._loops
 
 
-class Node:
-    """One daemon: a process of its own, as far as it can tell."""
+class Process:
+    """Has a way to the store, and can be killed in each call of it."""
 
     def __init__(self, world: "World", name: str) -> None:
         self.world = world
         self.name = name
         self.dead = False
-        self.still = 0  # in how many calls it stands still, or is at a body
+        self.still = 0  # in how many calls it stands still, waits, or is at a body
         self.ears: list[Ears] = []
         self.number = 0  # at the store; 0 until it has joined
-        self._clock = NodeClock(world.machine, self.living)
-        self.turns = Turns(self._clock)
-
-    def start(self) -> None:
-        """Take part; it may not survive that, or not be let in."""
-        world, registry = self.world, Registry("/")
-        registry.add(world.body_of(self), FUNCTION)
-        self.engine = Engine(
-            store=Way(world.store, self), registry=registry, clock=self._clock, events=Events(),  # type: ignore[arg-type]  # it hands on what the port has
-            plan=Plan(workers=1, retention=world.retention), driver=self.turns,
-        )  # fmt: skip
-        # the kernel tells a process's end; here the world does
-        peers = self.engine.peers
-        for what, stands_in in (("_open", lambda *_: 0), ("_ended", lambda _: False), ("_close", lambda _: None)):
-            setattr(peers, what, stands_in)
-        self.engine.start()
+        self.clock = NodeClock(world.machine, self.living)
+        self.way = Way(world.store, self)
 
     def living(self) -> None:
         """Whatever a dead process does has no effect: it ends here."""
         if self.dead:
             raise Killed
-
-    def ready(self, now: int) -> list[ManualLoop]:
-        """The loops that have a reason for a turn."""
-        return [
-            loop for loop in self.turns.loops
-            if loop.woken or (loop.wanted is not None and loop.wanted <= now) or loop._news()  # noqa: SLF001
-        ]  # fmt: skip
 
     def kill(self, when: str) -> None:
         """SIGKILL."""
@@ -84,14 +63,6 @@ class Node:
         for ears in self.ears:
             ears.close()
         self.world.buried(self)
-
-    def stop(self) -> None:
-        """SIGTERM."""
-        self.world.note(self, "stops")
-        self.world.act(self, lambda: self.engine.stop(0))
-        if not self.dead:
-            self.dead = True
-            self.world.nodes.remove(self)
 
     def stand_still(self, when: str) -> None:
         """Others go on meanwhile; it may not wake up again."""
@@ -108,6 +79,43 @@ class Node:
         self.living()
 
 
+class Node(Process):
+    """One daemon: a process of its own, as far as it can tell."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        super().__init__(world, name)
+        self.turns = Turns(self.clock)
+
+    def start(self) -> None:
+        """Take part; it may not survive that, or not be let in."""
+        world, registry = self.world, Registry("/")
+        registry.add(world.body_of(self), FUNCTION)
+        self.engine = Engine(
+            store=self.way, registry=registry, clock=self.clock, events=Events(),  # type: ignore[arg-type]  # it hands on what the port has
+            plan=Plan(workers=1, retention=world.retention), driver=self.turns,
+        )  # fmt: skip
+        # the kernel tells a process's end; here the world does
+        peers = self.engine.peers
+        for what, stands_in in (("_open", lambda *_: 0), ("_ended", lambda _: False), ("_close", lambda _: None)):
+            setattr(peers, what, stands_in)
+        self.engine.start()
+
+    def ready(self, now: int) -> list[ManualLoop]:
+        """The loops that have a reason for a turn."""
+        return [
+            loop for loop in self.turns.loops
+            if loop.woken or (loop.wanted is not None and loop.wanted <= now) or loop._news()  # noqa: SLF001
+        ]  # fmt: skip
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        self.world.note(self, "stops")
+        self.world.act(self, lambda: self.engine.stop(0))
+        if not self.dead:
+            self.dead = True
+            self.world.nodes.remove(self)
+
+
 class World:
     """What there is, and what happens next."""
 
@@ -120,6 +128,7 @@ class World:
         self.nodes: list[Node] = []
         self.books = Books(self)
         self.broken: Violation | None = None
+        self.editing: dict[str, int] = {}  # of each schedule, how often clients began to change it
         self.told: deque[tuple[int, int, str, str]] = deque(maxlen=_LAST)
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
@@ -175,8 +184,8 @@ class World:
         self.machine.go_on(max(min(next_turn, next_event, end) - boot, 0))
 
     # ── daemons ────────────────────────────────────────────────────────────────────────────────────────────
-    def act(self, node: Node, what: Callable[[], object]) -> None:
-        """Have `node` do something; it may not survive it."""
+    def act(self, node: Process, what: Callable[[], object]) -> None:
+        """Have a process do something; it may not survive it."""
         node.still += 1  # it does one thing at a time, should others go on meanwhile
         try:
             what()
@@ -199,9 +208,9 @@ class World:
         if not node.dead:
             self.nodes.append(node)
 
-    def buried(self, node: Node) -> None:
+    def buried(self, node: Process) -> None:
         """Its process is gone: the locks fall, and the others hear of it."""
-        if node in self.nodes:
+        if isinstance(node, Node) and node in self.nodes:
             self.nodes.remove(node)
         self.books.died(node.number)
         if any(seat.id == node.number for seat in self.store.nodes()):  # not when it has left already
@@ -233,6 +242,6 @@ class World:
             raise RuntimeError("the body failed")
 
     # ── telling ────────────────────────────────────────────────────────────────────────────────────────────
-    def note(self, node: Node | None, what: str) -> None:
+    def note(self, node: Process | None, what: str) -> None:
         """Remember it for whoever asks what led to a failure."""
         self.told.append((self.machine.boot, self.machine.wall, getattr(node, "name", "-"), what))
