@@ -264,12 +264,10 @@ class MemoryStore(Store):
     def take_over(self, node: int, now: int, silent: int | None = None) -> TakenOver | None:
         with self._lock:
             seat = self._seats.get(node)
-            if seat is None:
-                return None
-            if not seat.alive:
+            if seat is not None and not seat.alive:
                 del self._seats[node]
                 return self._clear(node, seat.starts(), now)
-            if silent is None or not 0 < seat.row().lease <= silent:
+            if seat is None or silent is None or not 0 < seat.row().lease <= silent:
                 return None
             return self._clear(node, seat.starts(), now, LEASE_LOST)
 
