@@ -1,4 +1,4 @@
-"""What the sources must not hold: SQL made of values (S9), shells and pickles (S1, S7), dependencies without hashes (S14)."""
+"""What the sources must not hold: SQL made of values (S9), shells (S7), dependencies without hashes (S14)."""
 
 import ast
 import re
