@@ -2,13 +2,10 @@
 
 import logging
 
+import plants
 import pytest
 from simulate import scenario
 from simulate.checks import Violation
-
-from mainspring.engine.attempt import Attempt
-from mainspring.engine.planner import Planner
-from mainspring.engine.timeline import Timeline
 
 
 @pytest.fixture(autouse=True)
@@ -36,40 +33,11 @@ def test_a_seed_does_the_same_again():
     assert first.machine.boot == second.machine.boot
 
 
-def early(monkeypatch):
-    """A tenth of a second before the instant a task is handed over, and starts at once."""
-    real = Attempt.run
-
-    def run(self, held, slot):
-        held.run_at -= 1_000_000
-        real(self, held, slot)
-
-    due, following = Timeline.due, Timeline.next
-    monkeypatch.setattr(Attempt, "run", run)
-    monkeypatch.setattr(Timeline, "due", lambda self, now, limit: due(self, now + 100_000, limit))
-    monkeypatch.setattr(Timeline, "next", lambda self: (at := following(self)) and at - 100_000)
-
-
-def forgotten(monkeypatch):
-    """Now and then a schedule is not looked at again."""
-
-    def put(self, name, at, real=Planner._put):
-        if at is not None and at % 7 == 0:
-            return
-        real(self, name, at)
-
-    monkeypatch.setattr(Planner, "_put", put)
-
-
-@pytest.mark.parametrize("bug", [early, forgotten])
-def test_planted_bugs_are_found(bug, monkeypatch):
+@pytest.mark.parametrize(
+    ("bug", "seed"),
+    [(plants.early, 1), (plants.forgotten, 1), (plants.no_take_over, 1), (plants.acknowledged_early, 2)],
+)
+def test_planted_bugs_are_found(bug, seed, monkeypatch):
     bug(monkeypatch)
-    assert any(is_broken(seed) for seed in range(1, 100))
-
-
-def is_broken(seed):
-    try:
-        scenario.year(seed, years=0.1)
-    except Violation:
-        return True
-    return False
+    with pytest.raises(Violation):
+        scenario.storm(seed, hours=2)
