@@ -52,7 +52,7 @@ def storm(rng: Random) -> Faults:
 
 def years(rng: Random) -> Faults:
     """Years in which little does."""
-    often = {"kills": 1 / 40, "stops": 1 / 20, "steps": 1 / 10, "sleeps": 1 / 20, "steers": 1 / 10}
+    often = {"kills": 1 / 40, "stops": 1 / 20, "steps": 1 / 10, "sleeps": 1 / 20}
     drawn = {name: most * rng.choice((0, 1, 3)) for name, most in often.items()}
     calls = {name: most * rng.choice((0, 0, 0.02)) for name, most in _CALLS.items() if name != "slow"}
     return Faults(**drawn, **calls, starts=3.0, long=0.01, failing=0.01)

@@ -124,6 +124,7 @@ def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object
     """Inline, or with a clock that is moved by hand: run what falls due until the task finished or `timeout` µs are
     over.
     """
+    looked_at = daemon.clock.now()  # before the turns: what falls due after them is still to be run
     driver.settle()
     if task.refresh().finished:
         return
@@ -140,7 +141,7 @@ def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object
     try:
         while not task.refresh().finished:
             now = daemon.clock.now()
-            if end is None and task.state is State.WAITING and task.row.run_at <= now:
+            if end is None and task.state is State.WAITING and task.row.run_at <= looked_at:
                 raise Misuse(
                     f"task {task.id} is due and nothing runs it (paused, or its function is not known); give wait() "
                     f"a timeout"
@@ -149,6 +150,7 @@ def take_turns_until(daemon: "Daemon", driver: "ManualDriver", task: Task[object
                 return
             sleeper.sleep(min((at for at in (driver.wanted, end) if at is not None), default=None))
             watch.drain()
+            looked_at = daemon.clock.now()
             driver.settle()
     finally:
         watch.close()
