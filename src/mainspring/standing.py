@@ -15,7 +15,7 @@ from mainspring.engine.definitions import (
     schedule_of,
     status_of,
 )
-from mainspring.engine.planner import AHEAD_US, LEAD_US, first_run, planned, resumed, stretch_of
+from mainspring.engine.planner import AHEAD_US, CHANGED, LEAD_US, PAUSED, first_run, planned, resumed, stretch_of
 from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
 from mainspring.store.rows import Cancel, Filter, NewTask, Standing
 from mainspring.tasks.state import State
@@ -167,7 +167,7 @@ class Schedule(_Handle):
             rule = changed_rule(definition.rule, said)
             return with_rule(standing, msgspec.structs.replace(definition, trigger=stored, rule=rule), now)
 
-        self._change(change)
+        self._change(change, lambda was: _overdue(was, now))
         make_anew(self._client, self._standing, now)
 
     def backfill(self, start: "Moment", end: "Moment") -> int:
@@ -306,13 +306,19 @@ def _renew(client: "Client", new: Standing, now: int) -> None:
         if new.kind == "schedule":  # a pause is kept, with its end
             resume_at = schedule_of(stored).resume_at
             renewed = with_rule(stored, msgspec.structs.replace(schedule_of(new), resume_at=resume_at), now)
+            overdue = _overdue(stored, now)
         else:
-            renewed = msgspec.structs.replace(stored, definition=new.definition)
-        if client.store.advance(renewed, (), now):
+            renewed, overdue = msgspec.structs.replace(stored, definition=new.definition), []
+        if client.store.advance(renewed, overdue, now):
             if new.kind == "schedule":
                 make_anew(client, renewed, now)
             log.info("the %s %r was changed in the code; the new rule holds from now", new.kind, new.name)
             return
+
+
+def _overdue(standing: Standing, now: int) -> list[NewTask]:
+    """What the old rule had due while no daemon made tasks of it: the new one does not make up for it."""
+    return stretch_of(standing, schedule_of(standing), now + 1, PAUSED if standing.paused else CHANGED)
 
 
 def with_rule(standing: Standing, definition: ScheduleDefinition, now: int) -> Standing:
@@ -326,7 +332,7 @@ def with_rule(standing: Standing, definition: ScheduleDefinition, now: int) -> S
 
 def make_anew(client: "Client", standing: Standing, now: int) -> None:
     """The rule has changed: its occurrences that are tasks already are replaced by those of the new one."""
-    withdraw_made_ahead(client, standing.name, "schedule changed")
+    withdraw_made_ahead(client, standing.name, CHANGED)
     if standing.paused:
         return
     definition = schedule_of(standing)

@@ -294,3 +294,16 @@ def test_a_change_whose_author_was_killed_before_the_news_of_it_is_found(daemon,
     schedule.change("1h")
     clock.advance("2d")  # driven by hand, it looks for what was lost once a day
     assert [at for _, at in tick.seen][-2:] == hours(48, 49)
+
+
+def test_what_fell_due_before_a_change_while_no_daemon_ran_is_accounted_for(path, clock):
+    with Daemon(path, name="t", clock=clock) as first:
+        first.task(lambda: None, name="t:tick")
+        first.add_schedule("t:tick", "1h", name="hourly")
+    clock.advance("5h30m")
+    client = Daemon(path, name="t", clock=clock)
+    [schedule] = client.schedules()
+    schedule.change("2h")
+    [row] = client.find(schedule="hourly", state="missed")
+    assert (row.reason, row.missed_count) == ("schedule changed", 5)
+    client.close()

@@ -25,6 +25,7 @@ log = logging.getLogger("mainspring")
 AHEAD_US = 5_000_000
 LEAD_US = 2_000_000
 PAUSED = "schedule paused"
+CHANGED = "schedule changed"
 _KIND = "schedule"
 # A paused queue, a function nobody knows: with so many late tasks of a schedule no more are made until that changes.
 _BACKLOG = 100
@@ -192,13 +193,13 @@ def resumed(standing: Standing, definition: ScheduleDefinition) -> Standing:
     return msgspec.structs.replace(standing, paused=False, definition=encode(definition))
 
 
-def stretch_of(standing: Standing, definition: ScheduleDefinition, end: int) -> list[NewTask]:
-    """What a paused schedule did not run: its occurrences from the pause to before `end`, as one missed task."""
+def stretch_of(standing: Standing, definition: ScheduleDefinition, end: int, why: str = PAUSED) -> list[NewTask]:
+    """What a schedule did not run: its occurrences that are no tasks yet to before `end`, as one missed task."""
     first = standing.next_run_at
     if first is None or first >= end:
         return []
     found, _ = stretch(trigger_of(standing), first, end)
-    missed = Missed(PAUSED, found.last, found.count)
+    missed = Missed(why, found.last, found.count)
     return [definition.occurrence(standing.name, found.first, missed=missed)]
 
 
