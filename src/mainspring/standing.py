@@ -15,7 +15,7 @@ from mainspring.engine.definitions import (
     schedule_of,
     status_of,
 )
-from mainspring.engine.planner import AHEAD_US, CHANGED, LEAD_US, PAUSED, first_run, planned, resumed, stretch_of
+from mainspring.engine.planner import AHEAD_US, CHANGED, LEAD_US, first_run, planned, resumed, stretch_of
 from mainspring.errors import InvalidValue, NameInUse, NotFound, StoreError
 from mainspring.store.rows import Cancel, Filter, NewTask, Standing
 from mainspring.tasks.state import State
@@ -318,7 +318,7 @@ def _renew(client: "Client", new: Standing, now: int) -> None:
 
 def _overdue(standing: Standing, now: int) -> list[NewTask]:
     """What the old rule had due while no daemon made tasks of it: the new one does not make up for it."""
-    return stretch_of(standing, schedule_of(standing), now + 1, PAUSED if standing.paused else CHANGED)
+    return [] if standing.paused else stretch_of(standing, schedule_of(standing), now + 1, CHANGED)
 
 
 def with_rule(standing: Standing, definition: ScheduleDefinition, now: int) -> Standing:
