@@ -3,6 +3,7 @@
 import pytest
 
 from daemons import START, Gate
+from faults.ledger import ledger, pytest_terminal_summary  # noqa: F401  # for every room
 from mainspring import Daemon
 from mainspring.testing import VirtualClock
 
