@@ -1,9 +1,11 @@
 """A time zone database that changes on disk, while it is in use."""
 
+import importlib.metadata
 import os
 import shutil
+import subprocess
+import sys
 import zoneinfo
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,12 @@ def test_schedules_without_a_zone_stay_as_they_are(database, daemon, clock, capl
     clock.advance("35h")
     assert ran == planned
     assert "0 schedules have another next instant" in caplog.text
+
+
+def test_a_machine_without_a_database_knows_zones(tmp_path):
+    """Windows and small containers have none: the package comes along."""
+    code = "from mainspring import Cron; print(Cron('0 9 * * *', tz='Europe/Berlin').next('2026-03-29T00:00:00Z'))"
+    none = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=none, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == "2026-03-29 09:00:00+02:00", ran.stderr
+    assert any(need.startswith("tzdata") for need in importlib.metadata.requires("mainspring") or ())
