@@ -28,6 +28,22 @@ def test_it_runs_at_its_instant(daemon, clock, once):
     assert task.lateness.total_seconds() == 0
 
 
+def test_it_is_not_early_on_paper_when_the_clock_is_set_back_while_its_start_is_written(daemon, clock, once):
+    record = daemon.store.record
+
+    def set_back(settlements, *, durable=False):
+        refused = record(settlements, durable=durable)
+        if durable and settlements[0].keep:
+            clock._now -= 600_000_000  # whoever set it was not a task
+        return refused
+
+    task = once.after("1h").enqueue("fine")
+    daemon.store.record = set_back
+    clock.advance("1h")
+    assert once.calls == ["fine"]
+    assert task.refresh().started_at == task.run_at
+
+
 @pytest.mark.parametrize("what", ["fail", "later"])
 def test_a_failure_is_the_end_also_when_it_asks_for_more(daemon, clock, once, what):
     task = once.enqueue(what)

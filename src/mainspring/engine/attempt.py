@@ -117,7 +117,7 @@ class Attempt:
             slot.marked = True
         self._journal.note(held.id, held.token, now)  # the same instant as in the store: it is the same start
         if slot.marked:
-            now = self._now()  # its lateness has the fsync in it: the body begins after that
+            now = max(now, self._now())  # its lateness has the fsync in it, in which the clock may be set back
         slot.began = began = self._boottime()
         slot.started_at = now
         if timeout is not None:

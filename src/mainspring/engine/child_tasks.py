@@ -142,7 +142,7 @@ class Tasks:
                 return None
         self._note(task, token, now)  # the same instant as in the store: it is the same start
         if feed.once:
-            now = self._now()  # its lateness has the recording in it: the body begins after that
+            now = max(now, self._now())  # its lateness has the recording in it, in which the clock may be set back
         return self._call(feed, now, target, args, kwargs, context, unreadable)
 
     def _call(

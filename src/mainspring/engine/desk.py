@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mainspring.engine.claimer import SAFETY_BY_HAND_US, SAFETY_US
 from mainspring.engine.clockwatch import ClockWatch, Moved
 from mainspring.engine.pruner import Pruner
-from mainspring.engine.service import Loop, ManualLoop, Step
+from mainspring.engine.service import Loop, Step
 from mainspring.engine.zones import Zones
 from mainspring.when.zones import INTERVAL_US
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def steps(engine: "Engine", loops: Sequence[Loop]) -> list[Step]:
     """What is done in each turn of the desk, in this order; `loops`: the desk's own, and the others."""
-    by_hand = isinstance(loops[0], ManualLoop)  # the clock would have to stop for every look
+    by_hand = engine.by_hand  # the clock would have to stop for every look
     desk = Desk(engine, SAFETY_BY_HAND_US if by_hand else SAFETY_US)
     pruner = Pruner(engine.store, engine.plan.retention)
     engine.planner.made = pruner.trim

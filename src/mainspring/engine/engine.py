@@ -80,8 +80,8 @@ class Engine:
         )
         self.node = self.seat.node
         self.watch = store.watch()
-        # moved by hand, a clock does not go on while a worker waits for it
-        self._early = EARLY_US if driver is None else 0
+        self.by_hand = driver is not None and driver.by_hand
+        self._early = EARLY_US if driver is None else driver.early
         self._timer_loop, self._desk_loop, self._recorder_loop = self._loops()
         self.events = events
         self._listeners: tuple[ThreadLoop, ChildPlaces] | None = None
@@ -147,7 +147,7 @@ class Engine:
             warm=self.program_attempts.warm,
             lease=self.lease,
             # moved by hand, the clock would have to stop for every safety look, and no wake is lost within one thread
-            safety=SAFETY_US if self._driver is None else SAFETY_BY_HAND_US,
+            safety=SAFETY_BY_HAND_US if self.by_hand else SAFETY_US,
         )
         self.responder = Responder(self.store, self.node, self.timeline, self.pool, self.recorder, self.claimer)
         self.peers = Peers(self.store, self.node, self._desk_loop, self.events, self.clock, self.plan.lease)
@@ -171,7 +171,7 @@ class Engine:
         self.recorder.settled, self.recorder.ended = self._settled, self.turnstile.ended
         if self._driver is not None:
             self._driver.next_start = self.next_start
-        self.recorder.gathers = self._driver is None
+        self.recorder.gathers = not self.by_hand
 
     def _listener_places(self) -> "Places | None":
         """Where listeners run: None is here. With worker processes they have some of their own."""
@@ -256,6 +256,7 @@ class Engine:
     def _lapsed(self) -> None:
         """It was silent for so long that what it holds may be another's."""
         self._give_back()
+        self.recorder.doubt()
         self.supervisor.hear(["standing"])
         self._room_again()
 

@@ -38,6 +38,7 @@ class Peers:
         self._clock = clock
         self._lease = lease
         self._silent: dict[int, int] = {}  # node -> when it was first seen (boot-time clock) that its lease had ended
+        self._taken: dict[int, int] = {}  # node -> the lease that had ended when its work was taken
         self._watched: dict[int, int | None] = {}  # node -> descriptor of its process, None where there is none
         self._changed = True
         self._look_at = 0
@@ -87,20 +88,26 @@ class Peers:
         """Take from whom nothing is heard; in how many µs to look again.
 
         A lease that has ended is looked at once more, a third of a lease later: after the machine has slept, all of
-        them have ended, and everybody is about to renew.
+        them have ended, and everybody is about to renew. One that was taken from and has not renewed since holds at
+        most what it was about to reserve when it fell silent: that is looked for now and then.
         """
         if self._lease is None or not living:
             return _NEVER
         boot = self._clock.boottime()
         waits = [_IDLE_LOOK_US]
-        silent = {node.id: self._silent.get(node.id, boot) for node in living if 0 < node.lease <= boot}
+        leases = {node.id: node.lease for node in living}
+        self._taken = {node: lease for node, lease in self._taken.items() if leases.get(node) == lease}
+        silent = {node: self._silent.get(node, boot) for node, lease in leases.items() if 0 < lease <= boot}
         for node, since in list(silent.items()):
-            wait = since + self._lease // 3 - boot
+            known = node in self._taken
+            wait = since + (_IDLE_LOOK_US if known else self._lease // 3) - boot
             if wait <= 0:
                 del silent[node]  # should it renew in this very moment: begin anew
                 left = self._store.take_over(node, now, boot)
                 if left is not None:
-                    self._tell(node, "has been silent for longer than its lease", left)
+                    self._taken[node] = leases[node]
+                    if not known or left.freed or left.lost:
+                        self._tell(node, "has been silent for longer than its lease", left)
                 continue
             waits.append(wait)
         self._silent = silent

@@ -41,10 +41,10 @@ class Planner:
         self._all = True  # read them all
         self._after: str | None = None  # while they are read, a page at each turn: whose name was read last
         self._before: int | None = None  # of those that are read: only what is next before this instant
-        self._changed: set[str] = set()
+        self._changed: dict[str, None] = {}  # sets with an order: what is done is done alike each time
         self._at: dict[str, int] = {}  # when each is to be looked at
         self._heap: list[tuple[int, str]] = []  # the same, with entries that no longer hold
-        self._stuck: set[str] = set()
+        self._stuck: dict[str, None] = {}
         self._unseen: dict[str, int] = {}  # how many were made of each since it was looked whether anybody starts them
         self._unread: dict[str, int] = {}  # which version of each that cannot be read was told
         # told of each schedule that bounds its history, when it made tasks: how many finished ones it keeps, and now
@@ -54,7 +54,7 @@ class Planner:
         """Look when a schedule changed, or a queue goes on."""
         for word in news:
             if word.startswith("standing schedule "):
-                self._changed.add(word.split(" ", 2)[2])
+                self._changed[word.split(" ", 2)[2]] = None
             elif word in {"standing", "*"}:
                 self._all = True
             elif word == "due 0":
@@ -103,7 +103,7 @@ class Planner:
         while self._changed:
             name = next(iter(self._changed))
             one = self._store.standing(_KIND, name)
-            self._changed.discard(name)
+            self._changed.pop(name, None)
             self._put(name, None if one is None else self._read(_next_look, one, now))
 
     def _read(self, ask: Callable[[Standing, int], int | None], standing: Standing, now: int) -> int | None:
@@ -135,9 +135,9 @@ class Planner:
         if first > now + AHEAD_US and (end is None or end > now):
             return first if end is None else min(first, end + LEAD_US)  # LEAD later: a turn at the end itself
         if self._is_stuck(standing.name, now - definition.rule.grace):
-            self._stuck.add(standing.name)
+            self._stuck[standing.name] = None
             return now + _LOOK_US + LEAD_US
-        self._stuck.discard(standing.name)
+        self._stuck.pop(standing.name, None)
         tasks: list[NewTask] = []
         if standing.paused:  # before its end when an occurrence is near, which must not be late
             tasks += stretch_of(standing, definition, first)
@@ -151,7 +151,7 @@ class Planner:
         for number, at in enumerate(made.run):
             tasks.append(definition.occurrence(standing.name, at, judged=number < made.judged))
         if not self._store.advance(msgspec.structs.replace(standing, next_run_at=made.following), tasks, now):
-            self._changed.add(standing.name)  # another daemon was first: look again at what it left
+            self._changed[standing.name] = None  # another daemon was first: look again at what it left
             return now + LEAD_US
         if definition.rule.keep is not None:
             self.made(standing.name, definition.rule.keep, now)

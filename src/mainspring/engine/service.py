@@ -157,6 +157,9 @@ def readable(fd: int) -> bool:
 class ManualDriver:
     """Runs the steps of all loops in the caller's thread, in a fixed order, until they are quiet."""
 
+    by_hand = True  # time goes from instant to instant, as its owner says; False: it goes on by itself
+    early = 0  # a clock that is moved by hand does not go on while a worker waits for an instant
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._loops: list[ManualLoop] = []

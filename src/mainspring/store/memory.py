@@ -7,7 +7,7 @@ Durable means here: as long as the process lives.
 
 import os
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import RLock
 
 import msgspec
@@ -255,7 +255,7 @@ class MemoryStore(Store):
     def leave(self, node: int) -> None:
         with self._lock:
             if self._seats.pop(node, None) is not None:
-                self._clear(node, {}, None)
+                self._clear(node, dict, None)
 
     def nodes(self) -> list[NodeRow]:
         with self._lock:
@@ -266,20 +266,22 @@ class MemoryStore(Store):
             seat = self._seats.get(node)
             if seat is not None and not seat.alive:
                 del self._seats[node]
-                return self._clear(node, seat.starts(), now)
+                return self._clear(node, seat.starts, now)
             if seat is None or silent is None or not 0 < seat.row().lease <= silent:
                 return None
-            return self._clear(node, seat.starts(), now, LEASE_LOST)
+            return self._clear(node, seat.starts, now, LEASE_LOST)
 
     def _clear(
-        self, node: int, starts: dict[tuple[int, int], int], now: int | None, why: str = WORKER_LOST
+        self, node: int, starts: Callable[[], dict[tuple[int, int], int]], now: int | None, why: str = WORKER_LOST
     ) -> TakenOver:
         """Settle all that the node held. `starts`: the newest start its journal shows for a task and token."""
         freed, lost, news = 0, list[int](), {"nodes": None}
-        for task in self._table.held_by(node):
-            started_at = starts.get((task.id, task.token or 0))
-            if started_at is not None and task.started_at is not None and started_at <= task.started_at:
-                started_at = None  # that start was recorded, and so was what came of it
+        held = self._table.held_by(node)
+        shown = starts() if held else {}
+        for task in held:
+            started_at = shown.get((task.id, task.token or 0))
+            if task.state is State.RUNNING or started_at == task.started_at:
+                started_at = None  # that start was recorded
             with self._table.changing(task):
                 if task.state is State.RUNNING or started_at is not None:
                     rules.lose(task, started_at, now, why)

@@ -135,8 +135,9 @@ def clear_node(
     """Settle what a node held and forget it, unless it `lives`; None when there is no such node. `starts`: what its
     journal shows.
 
-    A start that the journal shows counts unless the store knows of it, or of a later one: then what came of it was
-    recorded, and the reservation was kept for the next attempt.
+    A start that the journal shows counts unless the store knows of it: the task is recorded as running, or what came of
+    it was recorded and the reservation kept for the next attempt. Earlier than what is recorded it may be all the same:
+    the clock was set back.
     """
     if con.execute(sql.NODE if lives else sql.DROP_NODE, (node,)).get is None:
         return None, []
@@ -146,7 +147,7 @@ def clear_node(
     held = _held.decode(con.execute(sql.HELD, (node,)).get)
     for task in held:
         start = starts.get((task.id, task.token))
-        if start is not None and task.started_at is not None and start <= task.started_at:
+        if task.code == CODES[State.RUNNING] or start == task.started_at:
             start = None
         if start is None and task.code != CODES[State.RUNNING]:
             news["due 0"] = None

@@ -80,6 +80,18 @@ def a_try_that_was_recorded_is_not_lost(trial: Trial) -> None:
     assert [(trial.task(held.id).attempt, trial.task(held.id).losses) for held in (one, two)] == [(1, 0), (2, 1)]
 
 
+def a_start_counts_though_the_clock_was_set_back(trial: Trial) -> None:
+    """Noted earlier than the start of the former attempt, which is recorded: it is another one, and lost."""
+    held = trial.hold(trial.join())
+    trial.finish(held, State.WAITING, started_at=T + 50, finished_at=T + 60, failures=1, failed_try=True)
+    seat = trial.join()
+    again = trial.hold_again(held.id, seat)
+    seat.journal.note(again.id, again.token, T + 4)
+    trial.kill(seat)
+    assert trial.store.take_over(seat.node, T + 50) == TakenOver(freed=0, lost=[held.id])
+    assert (trial.task(held.id).attempt, trial.task(held.id).losses) == (2, 1)
+
+
 def the_third_loss_sets_it_aside(trial: Trial) -> None:
     """Lost three times: `failed`, reason `poison`; its key is free."""
     id_ = trial.add(key="k")
