@@ -29,7 +29,8 @@ class Loop:
 class Bench:
     def __init__(self, count=1):
         self.store = MemoryStore()
-        self.node = self.store.join(NewNode(host="h", pid=1, version="0", workers=1, started_at=NOW)).node
+        self.seat = self.store.join(NewNode(host="h", pid=1, version="0", workers=1, started_at=NOW))
+        self.node = self.seat.node
         self.store.add([NewTask(work="t:f", run_at=NOW) for _ in range(count)], NOW)
         (lane,) = self.store.lanes()
         batch = self.store.reserve(self.node, [lane.id], after=0, until=NOW, limit=count)
@@ -89,6 +90,38 @@ def test_a_lost_reservation_is_refused_counted_and_said(caplog):
     assert bench.recorder.refused == 1
     assert "too late" in caplog.text
     assert seen == []
+
+
+def test_what_runs_though_its_reservation_was_lost_is_asked_to_stop(caplog):
+    bench = Bench()
+    (held,) = bench.held
+    slot = bench.slot(held, NOW)
+    bench.recorder.step(NOW + MARK_US)
+    bench.recorder.doubt()
+    bench.recorder.step(NOW + 2 * MARK_US)
+    assert not slot.context.stop  # it is this node's still
+    bench.seat.journal.lease = 1
+    assert bench.store.take_over(bench.node, NOW + 2 * MARK_US, 2) is not None
+    bench.recorder.step(NOW + 3 * MARK_US)
+    assert not slot.context.stop  # nobody has looked
+    bench.recorder.doubt()
+    with caplog.at_level(logging.WARNING, "mainspring"):
+        bench.recorder.step(NOW + 4 * MARK_US)
+    assert slot.context.stop
+    assert slot.cause == "lost"
+    assert "asked to stop" in caplog.text
+    assert bench.recorder.refused == 0  # no outcome was lost
+
+
+def test_a_mark_that_crossed_the_end_of_its_task_stops_nobody_else():
+    bench = Bench(2)
+    ended, other = bench.held
+    bench.recorder.put(settle.succeeded(ended, 1, NOW, NOW + MARK_US, "1"))
+    bench.recorder.step(NOW + MARK_US)
+    slot = bench.slot(other, NOW + MARK_US)
+    bench.recorder.put(settle.started(ended, 1, NOW))
+    bench.recorder.step(NOW + MARK_US + 1)
+    assert not slot.context.stop
 
 
 def test_a_store_that_refuses_is_asked_again_and_nothing_is_lost(monkeypatch, caplog):

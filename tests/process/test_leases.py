@@ -68,6 +68,23 @@ def test_what_runs_at_most_once_is_told_as_lost_and_never_starts_again(start, pl
     assert len(Ledger(place["LEDGER"]).begun[int(once.id)]) == 1
 
 
+def test_what_runs_twice_is_asked_to_stop_where_it_was_lost(start, place, client, fifo):
+    path = fifo()
+    first = start("serve.py", **SHORT)
+    first.until("ready")
+    running = client.add_task("workload:heedful", (path,))
+    wait_at_gate(path)
+    second = start("serve.py", **SHORT)
+    second.until("ready")
+    with standing_still(first):
+        wait_at_gate(path)  # it began again
+    first.until(f"the reservation of task {running.id} was lost")
+    first.until("1 outcomes came too late")  # it has stopped; the other goes on
+    assert running.cancel() == "stopping"
+    assert running.result(PATIENCE) is None
+    assert running.refresh().attempt == 2
+
+
 def test_what_it_had_reserved_runs_elsewhere_and_only_there(start, place, client, fifo):
     first = start("serve.py", **SHORT)
     first.until("ready")

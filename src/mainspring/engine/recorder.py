@@ -45,6 +45,7 @@ class Recorder:
         self._wall = wall
         self._pending: deque[Settlement] = deque()
         self._looking = False
+        self._doubted = False
         self._gathering = False
         self._gather_until = 0
         self._output_at = 0
@@ -88,6 +89,11 @@ class Recorder:
         if not self._looking:
             self._looking = True
             self._loop.wake()
+
+    def doubt(self) -> None:
+        """What runs may be another's by now: record it as running once more, which the store refuses if it is."""
+        self._doubted = True
+        self._loop.wake()
 
     def ebbed(self) -> None:
         """Nothing more is due: what was put off for the flood is written now. From any worker, often; cheap."""
@@ -161,6 +167,7 @@ class Recorder:
     def _mark(self, now: int) -> None:
         """Record as running what runs for 50 ms, and what programs wrote since the last look."""
         look_at_output = not 0 < self._output_at - now <= OUTPUT_US  # further off: the clock was set back
+        doubted, self._doubted = self._doubted, False
         if look_at_output:
             self._output_at = now + OUTPUT_US
         for slot in self.slots:
@@ -168,7 +175,7 @@ class Recorder:
             if held is None or not started_at or slot.settled:
                 continue
             output = slot.output() if look_at_output and slot.output is not None else None
-            news = output is not None or (not slot.marked and abs(now - started_at) >= MARK_US)
+            news = doubted or output is not None or (not slot.marked and abs(now - started_at) >= MARK_US)
             if news and slot.held is held and slot.started_at == started_at:  # the worker did not go on meanwhile
                 self._pending.append(settle.started(held, attempt, started_at, output))
                 slot.marked = True
@@ -176,18 +183,28 @@ class Recorder:
 
     def _tell(self, batch: Sequence[Settlement], refused: Sequence[int]) -> None:
         if refused:
-            # a mark that was refused only crossed the end of its task: the end is what counts
-            lost = {one.id for one in batch if not one.keep}.intersection(refused)
-            if lost:
-                self.refused += len(lost)
-                some = ", ".join(map(str, sorted(lost)[:10]))
-                log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(lost), some)
             unwritten = set(refused)
+            self._lost([one for one in batch if one.id in unwritten])
             batch = [one for one in batch if one.id not in unwritten]
         self.told(batch)
         if not all(one.keep for one in batch):
             self.ended()
         self._events.settled(batch)
+
+    def _lost(self, refused: Sequence[Settlement]) -> None:
+        """Their reservations are another's: an outcome counts for nothing, and what still runs had better stop."""
+        late = sorted({one.id for one in refused if not one.keep})
+        if late:
+            self.refused += len(late)
+            some = ", ".join(map(str, late[:10]))
+            log.warning("%d outcomes came too late, their reservations were lost: tasks %s", len(late), some)
+        # a mark that crossed the end of its task is refused as well: then the worker has gone on
+        still = {(one.id, one.token) for one in refused if one.keep}
+        for slot in self.slots if still else ():
+            held = slot.held
+            if held is not None and (held.id, held.token) in still and not slot.settled:
+                log.warning("the reservation of task %s was lost: its body here is asked to stop", held.id)
+                slot.ask(settle.LOST)
 
 
 def _without_marks_of_ended(taken: list[Settlement]) -> list[Settlement]:
