@@ -167,6 +167,15 @@ def test_queue_lets_one_wait_for_the_other(threaded, gate, slow):
     assert len(order) > 2
 
 
+def test_who_waited_for_too_long_holds_nobody_up(threaded, gate, slow):
+    daemon = threaded(workers=4)
+    schedule = slow(daemon, overlap="queue", misfire="skip", grace="1ms")
+    until(daemon, lambda: len(daemon.find(schedule="slow", state="missed")) > 2)
+    gate.open()
+    until(daemon, lambda: len(daemon.find(schedule="slow", state="succeeded")) > 2)
+    schedule.remove()
+
+
 def test_allow_lets_them_run_together(threaded, gate, slow):
     daemon = threaded(workers=3)
     schedule = slow(daemon, overlap="allow")

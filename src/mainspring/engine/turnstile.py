@@ -60,14 +60,18 @@ class Turnstile:
     def _turned_away(self, held: Held, now: int) -> bool:
         task = held.task
         if task.expires_at is not None and now >= task.expires_at:
-            self._put(settle.missed(held, now, settle.EXPIRED))
-            return True
+            return self._missed(held, now, settle.EXPIRED)
         if task.schedule is None:
             return False
         if task.attempt == 0 and now - held.run_at > held.options.grace and self._misfires(held, now):
-            self._put(settle.missed(held, now, settle.MISFIRE))
-            return True
+            return self._missed(held, now, settle.MISFIRE)
         return held.options.overlap != "allow" and self._overlaps(held, task.schedule, now)
+
+    def _missed(self, held: Held, now: int, reason: str) -> bool:
+        with self._lock:
+            self._waiting.pop(held.id, None)  # nobody waits behind it any more
+        self._put(settle.missed(held, now, reason))
+        return True
 
     def ended(self) -> None:
         """Something has ended here: who waits tries again."""
