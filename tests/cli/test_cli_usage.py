@@ -10,9 +10,9 @@ import pytest
 from mainspring import errors
 from mainspring.cli import main, terminal
 from mainspring.cli.root import VERBS
-from mainspring.cli.times import distance, exact, span
 from mainspring.cli.verb import verb
 from mainspring.when.instants import load_zone
+from mainspring.when.readable import distance, exact, span
 
 LOADED = """
 import sys

@@ -7,13 +7,13 @@ import click
 
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
-from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
 from mainspring.cli.work import Given, ProgramVerb, chosen_options, chosen_work, given_options, program_given, what
 from mainspring.errors import InvalidValue
 from mainspring.shown import shown_task
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import to_datetime
+from mainspring.when.readable import distance, exact
 from mainspring.when.wall import ACCEPTED, parse_when
 
 

@@ -9,7 +9,6 @@ from mainspring.cli.previewing import expression
 from mainspring.cli.scheduling import daylight_options, rule_options, take_rule
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
-from mainspring.cli.times import exact
 from mainspring.cli.verb import Verb, verb
 from mainspring.cli.zones import following, named
 from mainspring.shown import ShownSchedule, rule_words, shown_schedule
@@ -17,6 +16,7 @@ from mainspring.standing import Schedule
 from mainspring.when.cron import Cron
 from mainspring.when.every import Every
 from mainspring.when.instants import isoformat, to_datetime
+from mainspring.when.readable import exact
 from mainspring.when.triggers import Trigger, decode_trigger
 from mainspring.when.wall import parse_when
 

@@ -9,11 +9,11 @@ import msgspec
 
 from mainspring.cli.overview import Due, Moment, Overview
 from mainspring.cli.terminal import clean, fitted, width
-from mainspring.cli.times import span
 from mainspring.lateness import Late
 from mainspring.shown import ShownTask
 from mainspring.status import ListenerLine
 from mainspring.when.instants import parse_instant
+from mainspring.when.readable import span
 
 Piece = tuple[str, str | None, bool]  # text, colour, bold
 Line = list[Piece]

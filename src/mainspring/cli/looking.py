@@ -9,13 +9,13 @@ from mainspring.asked import as_kind, as_limit, as_states
 from mainspring.cli.completing import ids, queues, schedules, words
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import COLOURS, clean, coloured, out, pairs, say, table
-from mainspring.cli.times import distance, exact, span
 from mainspring.cli.verb import verb
 from mainspring.cli.work import what
 from mainspring.shown import ShownAttempt, ShownTask, shown_attempt, shown_task
 from mainspring.store.rows import Filter, TaskRow
 from mainspring.tasks.state import FINISHED, UNFINISHED, Kind, State
 from mainspring.when.durations import format_duration, parse_duration
+from mainspring.when.readable import distance, exact, span
 
 _OUTPUT_LINES = 20
 

@@ -11,7 +11,6 @@ from mainspring.cli.scheduling import daylight_options
 from mainspring.cli.session import Session
 from mainspring.cli.standings import named as schedule_named
 from mainspring.cli.terminal import clean, out, say
-from mainspring.cli.times import distance
 from mainspring.cli.verb import verb
 from mainspring.cli.zones import both, named
 from mainspring.errors import InvalidValue, NotFound
@@ -21,6 +20,7 @@ from mainspring.when.cron import Cron
 from mainspring.when.every import Every
 from mainspring.when.instants import isoformat, to_datetime
 from mainspring.when.preview import preview, rule_zone
+from mainspring.when.readable import distance
 from mainspring.when.triggers import Trigger, decode_trigger
 from mainspring.when.wall import parse_when
 

@@ -7,7 +7,6 @@ import click
 from mainspring.cli.scheduling import daylight_options, rule_options, take_rule
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out
-from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
 from mainspring.cli.work import Given, ProgramVerb, chosen_options, chosen_work, given_options, what
 from mainspring.cli.zones import following, named
@@ -15,6 +14,7 @@ from mainspring.errors import InvalidValue
 from mainspring.shown import ShownSchedule, rule_words, shown_listener, shown_schedule
 from mainspring.standing import find_standing
 from mainspring.when.durations import format_duration, parse_duration
+from mainspring.when.readable import distance, exact
 
 if TYPE_CHECKING:
     from mainspring.scheduling import ScheduleSaid

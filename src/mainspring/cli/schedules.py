@@ -8,7 +8,6 @@ from mainspring.cli.previewing import preview_verb
 from mainspring.cli.session import Session
 from mainspring.cli.standings import Standings, readable
 from mainspring.cli.terminal import clean, out, pairs, say, table
-from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import Family, verb
 from mainspring.cli.work import what
 from mainspring.cli.zones import following
@@ -16,6 +15,7 @@ from mainspring.shown import ShownSchedule, rule_words, shown_schedule, shown_ta
 from mainspring.standing import Schedule
 from mainspring.when.durations import format_duration
 from mainspring.when.instants import parse_instant, to_datetime
+from mainspring.when.readable import distance, exact
 from mainspring.when.triggers import decode_trigger
 from mainspring.when.wall import parse_when
 

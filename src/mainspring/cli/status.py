@@ -4,12 +4,12 @@ import click
 
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import coloured, out, pairs, say, table
-from mainspring.cli.times import distance, exact, span
 from mainspring.cli.verb import verb
 from mainspring.engine.clockwatch import said
 from mainspring.lateness import BY, WINDOWS, Late, NamedLate, read_lateness
 from mainspring.status import Lateness, Status
 from mainspring.when.instants import parse_instant
+from mainspring.when.readable import distance, exact, span
 
 _LATE = ("P50", "P90", "P99", "MAX LATE")
 

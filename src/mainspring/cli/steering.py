@@ -10,12 +10,12 @@ from mainspring.cli.completing import queues
 from mainspring.cli.failure import CONFLICT, code_of
 from mainspring.cli.session import Session
 from mainspring.cli.terminal import clean, out, say
-from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import exit_code, verb
 from mainspring.errors import MainspringError
 from mainspring.shown import shown_task
 from mainspring.steering import Cancellation
 from mainspring.tasks.state import State
+from mainspring.when.readable import distance, exact
 
 _UNSUCCESSFUL = (State.FAILED, State.CANCELLED, State.MISSED)
 _SAID = {

@@ -13,7 +13,6 @@ from mainspring.cli.completing import schedules
 from mainspring.cli.session import Session
 from mainspring.cli.standings import named, readable
 from mainspring.cli.terminal import out, say, table
-from mainspring.cli.times import distance, exact
 from mainspring.cli.verb import verb
 from mainspring.cli.work import what
 from mainspring.client import Client
@@ -24,6 +23,7 @@ from mainspring.tasks.names import bare_name
 from mainspring.tasks.state import State
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.instants import from_datetime, isoformat, parse_instant
+from mainspring.when.readable import distance, exact
 from mainspring.when.triggers import decode_trigger
 
 Paused = frozenset[str | None]  # queues; None among them: everything

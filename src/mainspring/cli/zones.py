@@ -4,9 +4,9 @@ from datetime import tzinfo
 
 import click
 
-from mainspring.cli.times import distance, exact
 from mainspring.when.dst import zone_name
 from mainspring.when.preview import preview, rule_zone
+from mainspring.when.readable import distance, exact
 from mainspring.when.triggers import Trigger
 
 
