@@ -36,8 +36,8 @@ class Desk:
     then and there; the rest, which seldom changes, at most every FOLD.
 
     News may also never come: who changed a schedule was killed between its commit and the news of it. Every `safety` µs
-    the schedules that are next until the look after that one are read, the listeners, and what was asked of this node;
-    tasks have the claimer's own look.
+    the schedules that are next until the look after that one are read, the listeners, the other daemons, and what was
+    asked of this node; tasks have the claimer's own look.
     """
 
     FOLD_US = 200_000
@@ -74,6 +74,7 @@ class Desk:
             self._safety_at = now + self._safety
             engine.planner.look_for_lost(now + 2 * self._safety)
             engine.supervisor.hear(["standing"])
+            engine.peers.hear(["nodes"])
             engine.responder.hear([f"ask {engine.node}"])
         return min(self._pay_at, self._safety_at) if self._owed else self._safety_at
 

@@ -105,9 +105,7 @@ class Engine:
         whole, count = self.seat.journal, self._processes
         journal = whole.part(count, count + 1) if count else whole
         parts = Parts(self.seat.journal)
-        self.turnstile = Turnstile(
-            self.store, self.node, self.timeline, self.recorder.put, lambda: self.peers.alone, self._timer_loop.wake
-        )
+        self.turnstile = Turnstile(self.store, self.node, self.timeline, self.recorder.put, self._timer_loop.wake)
         self._attempt = Attempt(
             clock=self.clock,
             registry=registry,

@@ -20,7 +20,7 @@ from mainspring.tasks.state import State
 log = logging.getLogger("mainspring")
 
 _LOOK_US = 250_000  # how often one that waits for another node's looks whether it has ended
-_LOOK_BEHIND_US = 1_000_000  # ... and one behind another that waits here, whether that is gone
+_LOOK_BEHIND_US = 1_000_000  # ... and one behind others that wait here, for each of them, whether they are gone
 _MANY = 200  # tasks of one schedule that are looked at
 
 
@@ -33,14 +33,12 @@ class Turnstile:
         node: int,
         timeline: Timeline,
         put: Callable[[Settlement], None],
-        alone: Callable[[], bool],
         again: Callable[[], None],
     ) -> None:
         self._store = store
         self._node = node
         self._timeline = timeline
         self._put = put
-        self._alone = alone
         self._again = again
         self._lock = threading.Lock()
         self._through: dict[str, Held] = {}  # the last one of each schedule that was let through
@@ -95,8 +93,9 @@ class Turnstile:
     def _overlaps(self, held: Held, schedule: str, now: int) -> bool:
         with self._lock:
             here = [slot for slot in self.slots if self._is_at(slot, schedule, held)]
-            behind = self._is_before(held, schedule)
-            elsewhere = [] if here or behind or self._alone() else self._elsewhere(held, now)
+            behind = self._before(held, schedule)
+            # asked each time, ahead of the instant: that there is another daemon is heard of late, or not at all
+            elsewhere = [] if here or behind else self._elsewhere(held, now)
             if not here and not elsewhere and not behind:
                 self._through[schedule] = held
                 self._waiting.pop(held.id, None)
@@ -105,16 +104,16 @@ class Turnstile:
                 self._put(settle.missed(held, now, settle.OVERLAP))
                 return True
             self._waiting[held.id] = held
-            self._timeline.put_off(held, now + (_LOOK_BEHIND_US if behind else _LOOK_US))
+            self._timeline.put_off(held, now + (behind * _LOOK_BEHIND_US or _LOOK_US))
         self._again()
         if held.options.overlap == "replace":
             self._end(here, elsewhere)
         return True
 
-    def _is_before(self, held: Held, schedule: str) -> bool:
-        """Does one wait here that is to go first?"""
+    def _before(self, held: Held, schedule: str) -> int:
+        """How many wait here that are to go first."""
         waiting = [one for one in self._waiting.values() if one.task.schedule == schedule and not one.gone]
-        return any(one.order < held.order for one in waiting)
+        return sum(one.order < held.order for one in waiting)
 
     def _is_at(self, slot: Slot, schedule: str, held: Held) -> bool:
         """Is it at another one of this schedule: has that started, or been let through to start?"""
@@ -125,10 +124,20 @@ class Turnstile:
         return through is not None and through is not held and slot.works_on(through)
 
     def _elsewhere(self, held: Held, now: int) -> list[TaskRow]:
-        """Those that another node runs, or has and is to start first."""
+        """Those that another node runs, and those that are to start first there, or wherever there is room.
+
+        That another one has started is in the store only some time later: so an earlier one goes first also before
+        anybody has it, unless it is not for the same workers, and may wait for ever.
+        """
         unfinished = self._siblings(held, now, State.RUNNING, State.WAITING)
         first = [row for row in unfinished if row.state is State.RUNNING or row.run_at < held.run_at]
-        return [row for row in first if row.holder is not None and row.holder != self._node]
+        lane = held.lane
+        mine = lane.queue, lane.priority, lane.kind, lane.work
+        return [
+            row for row in first
+            if row.holder != self._node
+            and (row.holder is not None or (row.queue, row.priority, row.kind, row.work) == mine)
+        ]  # fmt: skip
 
     def _siblings(self, held: Held, now: int, *states: State) -> list[TaskRow]:
         wanted = Filter(schedule=held.task.schedule, states=states, due_before=now + 1, limit=_MANY)
