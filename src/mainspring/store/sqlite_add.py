@@ -11,8 +11,9 @@ from threading import Lock
 import apsw
 import msgspec
 
-from mainspring.errors import KeyHeld, KeyInUse, MainspringError, QueueFull, StoreError, TooLate
+from mainspring.errors import MainspringError, QueueFull, StoreError
 from mainspring.store.rows import Added, Bound, NewTask
+from mainspring.store.rules import check_replaceable
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_room import Room, due_by
 from mainspring.store.sqlite_sql import (
@@ -232,7 +233,7 @@ def insert_keyed(con: apsw.Connection, unit: Unit) -> None:
                 added.append(Added(owner[0], created=False))
                 continue
             if owner is not None:
-                _check_replaceable(new, new.key, *owner)
+                check_replaceable(new, new.key, *owner)
                 replaced.append(owner[0])
                 if owner[0] >= first:  # of this very call: it enters as what it is by then, so that the key is free
                     before = rows[owner[0] - first]
@@ -277,12 +278,3 @@ def _key_owners(con: apsw.Connection, unit: Unit) -> dict[str, tuple[int, int, i
     return {
         key: (id_, state, holder) for key, id_, state, holder in _owners.decode(con.execute(KEY_OWNERS, (keys,)).get)
     }
-
-
-def _check_replaceable(new: NewTask, key: str, owner: int, state: int, holder: int | None) -> None:
-    if new.on_conflict == "error":
-        raise KeyInUse(key, str(owner))
-    if state == CODES[State.RUNNING]:
-        raise TooLate(f"the task {owner} with the key {key!r} is running; wait for it, or cancel it")
-    if holder is not None:
-        raise KeyHeld(key, owner, holder)

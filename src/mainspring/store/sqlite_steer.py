@@ -6,8 +6,8 @@ import msgspec
 from mainspring.errors import KeyInUse
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.rows import Again, Cancel, Change, Reschedule, Verdict
-from mainspring.tasks.options import decode_options
-from mainspring.tasks.state import FINISHED, LEGAL, STATES, State
+from mainspring.store.rules import allows
+from mainspring.tasks.state import STATES, State
 
 
 def steer(con: apsw.Connection, task: int, change: Change, now: int, token: int | None) -> tuple[Verdict, list[str]]:
@@ -17,7 +17,7 @@ def steer(con: apsw.Connection, task: int, change: Change, now: int, token: int 
         return Verdict("not-found"), []
     code, holder, held_under, attempt, options, key = found
     state = STATES[code]
-    if not _allows(change, state, attempt, options):
+    if not allows(change, state, attempt, options):
         return Verdict("too-late", state), []
     if state is State.RUNNING or (holder is not None and held_under != token):
         return Verdict("held", state, holder), []
@@ -35,15 +35,3 @@ def steer(con: apsw.Connection, task: int, change: Change, now: int, token: int 
                 return Verdict("too-late", state), []
             con.execute(sql.AGAIN, (task, run_at, expires_at))
     return Verdict("done", State.WAITING), [f"due {change.run_at}"]
-
-
-def _allows(change: Change, state: State, attempt: int, options: str | None) -> bool:
-    """Whether the task's state allows the change, whoever holds it."""
-    match change:
-        case Cancel():
-            return State.CANCELLED in LEGAL[state]
-        case Reschedule():
-            return state is State.WAITING
-        case Again():
-            once = decode_options(options).delivery == "at-most-once"
-            return state in FINISHED and State.WAITING in LEGAL[state] and not (once and attempt > 0)
