@@ -45,8 +45,8 @@ types: $(READY) ## mypy, strict
 	@$(BIN)/mypy src simulate
 
 .PHONY: simulate
-simulate: $(READY) ## daemons in virtual time, with everything going wrong that can; SCENARIO=year, SEEDS=1000, FIRST=1
-	@$(BIN)/python -m simulate --scenario $(or $(SCENARIO),storm) --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1)
+simulate: $(READY) ## daemons in virtual time, with everything going wrong that can; SCENARIO=storm|points|year, SEEDS=1000, FIRST=1, ARGS=--help
+	@$(BIN)/python -m simulate --scenario $(or $(SCENARIO),storm) --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1) $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## the figures this project holds itself to; SMOKE=1: a quick run that only shows it works; CHECK=1: hold to them

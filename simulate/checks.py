@@ -1,20 +1,25 @@
-"""What must hold: at each start of a body, and in the end of every task and every occurrence of a schedule."""
+"""What must hold at each start of a body: the books of what the bodies saw, and of what clients were told."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mainspring.engine.definitions import Rule
-from mainspring.store.rows import Filter, Settlement, TaskRow
+from mainspring.engine.settle import TIME_LIMIT
+from mainspring.errors import NotFound, TooLate
+from mainspring.store.rows import Settlement, TaskRow
+from mainspring.tasks.context import TaskContext
 from mainspring.tasks.options import decode_options
-from mainspring.tasks.state import FINISHED, State
+from mainspring.tasks.state import UNFINISHED, State
 from mainspring.when.triggers import Trigger
 
-if TYPE_CHECKING:
-    from simulate.world import World
+_HEED_US = 60_000_000  # until a body is asked to stop, whatever its daemon's desk waits for
 
-_ALL = 10**9
-_BUSY = (State.WAITING, State.RUNNING)
+if TYPE_CHECKING:
+    from simulate.process import Node
+    from simulate.world import World
 
 
 class Violation(AssertionError):
@@ -40,50 +45,95 @@ class Edited:
 
 
 @dataclass
+class Run:
+    """A body that runs, or has run and is not settled yet."""
+
+    node: int
+    schedule: str | None
+    told: TaskContext
+    over: bool = False  # it has returned
+
+
 class Books:
     """What the bodies saw."""
 
-    world: "World"
-    runs: dict[int, int] = field(default_factory=dict)  # of each task, how often its body began
-    open: dict[int, int] = field(default_factory=dict)  # ... and the node where it runs, or ran and was not recorded
-    at_work: dict[int, str | None] = field(default_factory=dict)  # the tasks whose bodies run, with their schedules
-    schedules: list[Schedule] = field(default_factory=list)
-    ran: int = 0
-    acknowledged: list[int] = field(default_factory=list)  # tasks that were added, as somebody was told
-    cancelled: set[int] = field(default_factory=set)  # ... that were cancelled, and are not to begin
-    moved: dict[int, int] = field(default_factory=dict)  # ... the instant that each was given anew
-    paused: set[str | None] = field(default_factory=set)  # queues of which nothing begins
-    edited: dict[str, Edited] = field(default_factory=dict)
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.ran = 0
+        self.runs: Counter[int] = Counter()  # of each task, how often its body began
+        self.open: dict[int, Run] = {}  # of each task, the run that nobody may run beside
+        self.schedules: list[Schedule] = []
+        self.acknowledged: list[int] = []  # tasks that were added, as somebody was told
+        self.cancelled: set[int] = set()  # ... that were cancelled, and are not to begin
+        self.moved: dict[int, int] = {}  # ... the instant that each was given anew
+        self.paused: set[str | None] = set()  # queues of which nothing begins
+        self.edited: dict[str, Edited] = {}
+        self._hands: Counter[object] = Counter()  # how many clients are at something, at this moment
+        self._times: Counter[object] = Counter()  # how often one began
 
-    # ── as it happens ──────────────────────────────────────────────────────────────────────────────────────
-    def begins(self, node: int, task: int) -> None:
+    # ── what clients do ────────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def alone(self, what: object, *, at_once: bool = False) -> Iterator[Callable[[], bool]]:
+        """A client changes something: is it the only one, from before it began until the answer is asked for?
+
+        Where it does not hear what came of it, a holder may do it yet, and nothing is known of it ever after; unless
+        it does it itself, `at_once`, or not at all.
+        """
+        self._hands[what] += 1
+        self._times[what] += 1
+        mine, first, known = self._times[what], self._hands[what] == 1, at_once
+        try:
+            yield lambda: first and self._times[what] == mine
+            known = True
+        except (NotFound, TooLate):
+            known = True
+            raise
+        finally:
+            self._hands[what] -= known
+
+    # ── what bodies do ─────────────────────────────────────────────────────────────────────────────────────
+    def begins(self, node: "Node", told: TaskContext) -> None:
         """A body begins."""
-        now, row = self.world.machine.wall, self._row(task)
-        late = now - row.run_at
-        self.world.note(None, f"task {task} ({row.schedule}) runs on node {node}, {late} µs after its instant")
+        task = int(told.task_id)
+        row = self.world.store.get(task)
+        assert row is not None, f"task {task} runs, and is not in the store"
+        once = decode_options(row.options).delivery == "at-most-once"
+        now = (row.started_at or 0) if once else node.clock.wall  # its start is what was written, durably
+        self.world.note(node, f"runs task {task} ({row.schedule}), {now - row.run_at} µs after its instant")
         self.ran += 1
-        self.runs[task] = self.runs.get(task, 0) + 1
+        self.runs[task] += 1
         if now < row.run_at:
             raise Violation(f"task {task} began {row.run_at - now} µs early")
-        if row.holder != node or row.state not in _BUSY:
-            raise Violation(f"task {task} began on node {node}, but it is {row.state} and held by {row.holder}")
-        if task in self.open:
-            raise Violation(f"task {task} began on node {node}, while {self.open[task]} is at it")
-        if decode_options(row.options).delivery == "at-most-once" and self.runs[task] > 1:
+        if once and self.runs[task] > 1:
             raise Violation(f"task {task} is at-most-once, and began {self.runs[task]} times")
+        if once and row.state is State.FAILED and row.reason == "lost":
+            return  # it stood still between the commit of its start and its body for so long that it was given up
+        self._held(row, node, told)
         self._steered(row, now)
+        self.moved.pop(row.id, None)
         self._one_of_a_schedule(row)
-        self.open[task] = node
-        self.at_work[task] = row.schedule
+        self.open[task] = Run(node.number, row.schedule, told)
+
+    def _held(self, row: TaskRow, node: "Node", told: TaskContext) -> None:
+        """It is this node's, and nobody else is at it, and each earlier run was counted before."""
+        token = self.world.witness.table.tasks[row.id].token
+        if row.holder != node.number or row.state not in UNFINISHED or token != told.fence:
+            raise Violation(f"task {row.id} began on node {node.number} under {told.fence}, but it is {row.state}, "
+                            f"and held by {row.holder} under {token}")  # fmt: skip
+        if row.id in self.open:
+            raise Violation(f"task {row.id} began on node {node.number}, while node {self.open[row.id].node} is at it")
+        counted = row.attempt - (row.state is State.RUNNING)
+        if counted != self.runs[row.id] - 1 or told.attempt != self.runs[row.id]:
+            raise Violation(f"task {row.id} begins as attempt {told.attempt}, for the {self.runs[row.id]}. time, and "
+                            f"{counted} were counted before")  # fmt: skip
 
     def _steered(self, row: TaskRow, now: int) -> None:
         """What clients were told that they had changed."""
         if row.id in self.cancelled:
             raise Violation(f"task {row.id} began, and was cancelled")
         if now < self.moved.get(row.id, now):
-            raise Violation(
-                f"task {row.id} began {self.moved[row.id] - now} µs before the instant that it was moved to"
-            )
+            early = self.moved[row.id] - now
+            raise Violation(f"task {row.id} began {early} µs before the instant that it was moved to")
         if row.queue in self.paused or None in self.paused:
             raise Violation(f"task {row.id} began, and the queue {row.queue} is paused")
         edited = self.edited.get(row.schedule or "")
@@ -98,15 +148,44 @@ class Books:
         rule = next((one.rule for one in self.schedules if one.name == row.schedule), None)
         if rule is None or row.occurrence is None or rule.overlap in {"allow", "replace"}:
             return
-        beside = [task for task, schedule in self.at_work.items() if schedule == row.schedule]
-        if beside:
-            raise Violation(f"task {row.id} of schedule {row.schedule} began while {beside[0]} ran")
+        for task, run in self.open.items():
+            # what was asked to stop at its time limit may be settled already
+            if run.schedule == row.schedule and not run.over and not run.told.stop:
+                raise Violation(f"task {row.id} of schedule {row.schedule} began while {task} ran")
 
-    def ends(self, node: int, task: int) -> None:
+    def is_at(self, task: int) -> bool:
+        """Does its body run?"""
+        run = self.open.get(task)
+        return run is not None and not run.over
+
+    def ends(self, told: TaskContext) -> None:
         """A body has ended; the outcome is not written yet."""
-        if self.open.get(task) == node:
-            self.at_work.pop(task, None)
+        run = self.open.get(int(told.task_id))
+        if run is not None and run.told is told:
+            run.over = True
 
+    def stopwatch(self, node: "Node", told: TaskContext) -> Callable[[int], None]:
+        """For a body that takes time: called now and then, it sees whether the time limit is heeded, and not early.
+
+        Told how long (µs) it was not called.
+        """
+        row = self.world.store.get(int(told.task_id))
+        limit = None if row is None else decode_options(row.options).timeout
+        began, stood = node.clock.monotonic(), node.stood
+
+        def look(since: int) -> None:
+            if limit is None:
+                return
+            slot = node.engine.pool.running(int(told.task_id))
+            over, ran = slot is not None and slot.cause == TIME_LIMIT, node.clock.monotonic() - began
+            if over and ran < limit:
+                self.world.breaks(f"task {told.task_id} was to stop after {ran} µs, and has {limit} µs")
+            if not told.stop and ran > limit + since + _HEED_US and node.stood == stood:
+                self.world.breaks(f"task {told.task_id} may go on after {ran} µs, and has {limit} µs")
+
+        return look
+
+    # ── what becomes of it ─────────────────────────────────────────────────────────────────────────────────
     def recorded(self, settlements: Sequence[Settlement], refused: Sequence[int]) -> None:
         """Outcomes are in the store."""
         unwritten = set(refused)
@@ -116,79 +195,12 @@ class Books:
 
     def died(self, node: int) -> None:
         """What it ran may run again."""
-        for task in [task for task, where in self.open.items() if where == node]:
-            del self.open[task]
-            self.at_work.pop(task, None)
+        self.open = {task: run for task, run in self.open.items() if run.node != node}
 
-    # ── in the end ─────────────────────────────────────────────────────────────────────────────────────────
-    def close(self) -> None:
-        """All is well again, and time has passed: nothing is left behind, and everything is accounted for."""
-        rows = self.world.store.find(Filter(limit=_ALL))
-        lost = set(self.acknowledged).difference(row.id for row in rows)
-        if lost:
-            raise Violation(f"the tasks {sorted(lost)} were added, as somebody was told, and are not there")
-        self._made_twice(rows)
-        now = self.world.machine.wall
-        for row in rows:
-            self._check(row, now)
-        for schedule in self.schedules:
-            self._account(schedule, [row for row in rows if row.schedule == schedule.name], now)
-
-    def _made_twice(self, rows: list[TaskRow]) -> None:
-        seen: dict[tuple[str, int], int] = {}
-        for row in rows:
-            if row.schedule is None or row.occurrence is None or row.state is State.CANCELLED:
-                continue
-            if seen.setdefault((row.schedule, row.occurrence), row.id) != row.id:
-                raise Violation(
-                    f"{row.schedule} at {row.occurrence}: tasks {seen[row.schedule, row.occurrence]}, {row.id}"
-                )
-
-    def _check(self, row: TaskRow, now: int) -> None:
-        if row.state not in FINISHED:
-            if row.run_at <= now:
-                raise Violation(f"task {row.id} was due {now - row.run_at} µs ago and is {row.state}: {row}")
-            return
-        runs = self.runs.get(row.id, 0)
-        if row.state is State.SUCCEEDED and not runs:
-            raise Violation(f"task {row.id} has succeeded, and its body never ran")
-        once = decode_options(row.options).delivery == "at-most-once"
-        if runs != row.attempt and not (once and runs < row.attempt):
-            raise Violation(f"task {row.id} counts {row.attempt} attempts, and its body began {runs} times: {row}")
-        if row.started_at is not None and row.state is State.SUCCEEDED and row.started_at < row.run_at:
-            raise Violation(f"task {row.id} says that it started early: {row}")
-
-    def _account(self, schedule: Schedule, rows: list[TaskRow], now: int) -> None:
-        """Each occurrence is exactly one row, or in exactly one stretch."""
-        seen: dict[int, int] = {}
-        stretches: list[TaskRow] = []
-        for row in rows:
-            if row.occurrence is None or row.state is State.CANCELLED:
-                continue
-            if row.missed_until is not None:
-                stretches.append(row)
-            else:
-                seen[row.occurrence] = row.id
-        stretches.sort(key=lambda row: row.occurrence or 0)
-        at = schedule.trigger.next_us(schedule.since)
-        known = 0
-        while at is not None and at <= now:
-            if stretches and at > (stretches[0].missed_until or 0):
-                self._counted(schedule, stretches.pop(0), known)
-                known = 0
-            inside = bool(stretches) and (stretches[0].occurrence or 0) <= at
-            known += inside
-            if inside + (at in seen) != 1:
-                what = "is missing" if not inside else "is told as missed, and is a task"
-                raise Violation(f"{schedule.name}: the occurrence at {at} {what}")
-            at = schedule.trigger.next_us(at)
-
-    def _counted(self, schedule: Schedule, stretch: TaskRow, known: int) -> None:
-        if stretch.missed_count != known:
-            raise Violation(f"{schedule.name}: a stretch says {stretch.missed_count}, and has {known}: {stretch}")
-
-    def _row(self, task: int) -> TaskRow:
-        row = self.world.store.get(task)
-        if row is None:
-            raise Violation(f"task {task} runs, and is not in the store")
-        return row
+    def taken_over(self, holder: int, silent: int | None) -> None:
+        """What it held may be another's now: rightly so, if it is dead, or has been silent for its lease."""
+        lease = self.world.lease
+        node = next((one for one in self.world.nodes if one.number == holder), None)
+        if node is not None and (silent is None or lease is None or silent < node.renewed + lease * 2 // 3):
+            self.world.breaks(f"node {holder} was taken over at {silent}, and lived at {node.renewed}: lease {lease}")
+        self.died(holder)

@@ -1,4 +1,4 @@
-"""Clients that cancel, move and start tasks, pause queues and change schedules, by the real verbs of a client.
+"""Clients that add, cancel, move and start tasks, pause queues and change schedules, by the real verbs of a client.
 
 Each is a process of its own: it can be killed in any call of the store, also between a commit and the news of it. What
 it was told has happened is entered in the books; of what it was not told nothing is known, and nothing is entered.
@@ -6,26 +6,33 @@ it was told has happened is entered in the books; of what it was not told nothin
 
 from collections.abc import Callable
 from functools import partial
+from random import Random
 from typing import TypeVar
+
+import msgspec
 
 from mainspring.adding import Adder
 from mainspring.client import Client
 from mainspring.engine.definitions import Rule, ScheduleDefinition, Work, encode
 from mainspring.errors import MainspringError, NotFound
 from mainspring.standing import Schedule, find_standing
+from mainspring.status import read_status
 from mainspring.steering import Cancellation
-from mainspring.store.rows import Reschedule, Standing
+from mainspring.store.protocol import Store
+from mainspring.store.rows import NewTask, Reschedule, Standing
+from mainspring.tasks.options import RetryRule, TaskOptions, encode_options
 from mainspring.tasks.registry import Registry
 from mainspring.triggers import Cron, Every
 from mainspring.waiting import SAFETY_US, Waiting
 from mainspring.when.triggers import Trigger, encode_trigger
-from simulate.checks import Edited, Violation
-from simulate.faults import SECOND
+from simulate.checks import Edited
+from simulate.faults import HOUR, MINUTE, SECOND
 from simulate.world import FUNCTION, Process, World
 
 T = TypeVar("T")
 
 _STEP_US = 20_000
+_KEYS = ("k0", "k1")
 _NAMES = ("e0", "e1")
 _TRIGGERS: tuple[Trigger, ...] = (Every("7m"), Every("90s"), Every("11s"), Cron("*/10 * * * *"))
 
@@ -61,9 +68,12 @@ class Visitor(Process):
 
 def steer(world: World) -> None:
     """A client comes, does something, and goes."""
+    visit(world, world.rng.choice([_look, _cancel, _move, _run_now, _again, _pause, _change, _hold, _remove]))
+
+
+def visit(world: World, verb: Callable[[World, Visitor], None]) -> None:
+    """A client comes, does that, and goes."""
     visitor = Visitor(world, "client")
-    verbs = [_cancel, _move, _run_now, _again, _pause, _change, _hold, _remove]
-    verb = world.rng.choice(verbs)
 
     def work() -> None:
         try:
@@ -73,7 +83,12 @@ def steer(world: World) -> None:
 
     world.act(visitor, work)
     if not visitor.dead:
-        visitor.kill("has done its work")
+        visitor.end()
+
+
+def add_tasks(world: World) -> None:
+    """A client adds some."""
+    visit(world, _add)
 
 
 def resume_all(world: World) -> None:
@@ -86,45 +101,87 @@ def resume_all(world: World) -> None:
 def add_schedules(world: World) -> None:
     """Those that clients change."""
     for name in _NAMES:
-        _put(world, name)
+        _put(world, world.store, name)
 
 
 # ── tasks ──────────────────────────────────────────────────────────────────────────────────────────────────
+def _add(world: World, visitor: Visitor) -> None:
+    rng, now = world.rng, visitor.clock.now()
+    tasks = []
+    for _ in range(rng.choice((1, 1, 2, 10))):
+        run_at = now + int(rng.choice((-1, 0, 1, 60, 3600)) * SECOND * rng.random())
+        expires = now + rng.randrange(HOUR) if rng.random() < 0.1 else None
+        task = NewTask(
+            work=FUNCTION, run_at=run_at, options=options(rng), expires_at=expires, priority=rng.choice((0, 0, 5))
+        )
+        if rng.random() < 0.2:
+            conflict = rng.choice(("error", "keep", "replace"))
+            task = msgspec.structs.replace(task, key=rng.choice(_KEYS), on_conflict=conflict)
+        tasks.append(task)
+    world.books.acknowledged += [int(task.id) for task in visitor.client.put(tasks, now)]
+
+
+def options(rng: Random) -> str | None:
+    """What a task, or an occurrence, is to have."""
+    timeout = rng.choice((SECOND // 10, 2 * SECOND, MINUTE)) if rng.random() < 0.3 else None
+    if rng.random() < 0.2:
+        return encode_options(TaskOptions(delivery="at-most-once", timeout=timeout))
+    times = rng.choice((0, 1, 5))
+    retry = RetryRule(times=times, delay=rng.choice((0, SECOND, MINUTE))) if times else None
+    return encode_options(TaskOptions(retry=retry, timeout=timeout))
+
+
 def _some(world: World) -> int:
     known = world.books.acknowledged
     return world.rng.choice(known[-30:] or [0])
 
 
+def _look(world: World, visitor: Visitor) -> None:
+    store, task = visitor.client.store, _some(world)
+    read_status(store, visitor.clock.now())
+    visitor.client.find(limit=10)
+    store.attempts(task)
+    store.output(task)
+    store.pending(visitor.clock.now(), 100)
+
+
 def _cancel(world: World, visitor: Visitor) -> None:
     task = _some(world)
-    if visitor.client.cancel(str(task)) is Cancellation.CANCELLED:
+    with world.books.alone(task) as alone:
+        if visitor.client.cancel(str(task)) is not Cancellation.CANCELLED:
+            return
         world.note(visitor, f"has cancelled {task}")
-        if task in world.books.at_work:
-            raise Violation(f"task {task} is told to be cancelled, and runs")
-        world.books.cancelled.add(task)
+        if alone():
+            if world.books.is_at(task):
+                world.breaks(f"task {task} is told to be cancelled, and runs")
+            world.books.cancelled.add(task)
 
 
 def _move(world: World, visitor: Visitor) -> None:
     task, after = _some(world), int(world.rng.choice((1, 60, 3600)) * SECOND * world.rng.random())
-    at = world.machine.wall + after
+    at = visitor.clock.wall + after
     world.books.moved.pop(task, None)
-    visitor.client._must(str(task), Reschedule(at), "moved")  # noqa: SLF001  # to the µs
-    world.note(visitor, f"has moved {task} to {at}")
-    if not world.books.runs.get(task):
-        world.books.moved[task] = at
+    with world.books.alone(task) as alone:
+        runs = world.books.runs[task]
+        visitor.client._must(str(task), Reschedule(at), "moved")  # noqa: SLF001  # to the µs
+        world.note(visitor, f"has moved {task} to {at}")
+        if alone() and world.books.runs[task] == runs:
+            world.books.moved[task] = at
 
 
 def _run_now(world: World, visitor: Visitor) -> None:
     task = _some(world)
     world.books.moved.pop(task, None)
-    visitor.client.run_now(str(task))
+    with world.books.alone(task):
+        visitor.client.run_now(str(task))
 
 
 def _again(world: World, visitor: Visitor) -> None:
     task = _some(world)
     world.books.cancelled.discard(task)  # first: it may start before this client hears of it
     world.books.moved.pop(task, None)
-    visitor.client.retry(str(task))
+    with world.books.alone(task):
+        visitor.client.retry(str(task))
 
 
 # ── queues ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,30 +202,29 @@ def _resume(world: World, queue: str | None) -> None:
 
 
 # ── schedules ──────────────────────────────────────────────────────────────────────────────────────────────
-def _put(world: World, name: str) -> None:
+def _put(world: World, store: Store, name: str) -> None:
     rng, trigger = world.rng, world.rng.choice(_TRIGGERS)
     rule = Rule(misfire=rng.choice(("latest", "all", "skip")), overlap=rng.choice(("skip", "queue", "allow")))
     definition = ScheduleDefinition(trigger=encode_trigger(trigger), work=Work(work=FUNCTION), rule=rule)
     first = trigger.next_us(world.machine.wall)
-    world.books.edited.pop(name, None)
-    world.store.put(Standing(kind="schedule", name=name, definition=encode(definition), next_run_at=first))
+    store.put(Standing(kind="schedule", name=name, definition=encode(definition), next_run_at=first))
 
 
 def _edit(world: World, visitor: Visitor, trigger: Trigger | None, edit: Callable[[Schedule], object]) -> None:
     """Change a schedule, and enter it only when this client has heard that it is done, and nobody else changed it."""
     books, name = world.books, world.rng.choice(_NAMES)
-    began = world.machine.wall
+    began = visitor.clock.wall
     books.edited.pop(name, None)
-    try:
-        schedule = Schedule(visitor.client, find_standing(visitor.client, "schedule", name))
-    except NotFound:
-        _put(world, name)
-        return
-    count = world.editing[name] = world.editing.get(name, 0) + 1
-    edit(schedule)
-    world.note(visitor, f"has changed {name} to {trigger}")
-    if world.editing[name] == count:
-        books.edited[name] = Edited(max(began, world.machine.wall), trigger)
+    with books.alone(name, at_once=True) as alone:
+        try:
+            schedule = Schedule(visitor.client, find_standing(visitor.client, "schedule", name))
+        except NotFound:
+            _put(world, visitor.client.store, name)
+            return
+        edit(schedule)
+        world.note(visitor, f"has changed {name} to {trigger}")
+        if alone():
+            books.edited[name] = Edited(max(began, visitor.clock.wall), trigger)
 
 
 def _change(world: World, visitor: Visitor) -> None:

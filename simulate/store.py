@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from mainspring.errors import StoreError
 from mainspring.store.memory import MemoryStore
 from mainspring.store.protocol import Seat, Watch
+from mainspring.store.rows import NewNode
+from simulate.fibers import Killed
 
 if TYPE_CHECKING:
-    from simulate.world import Process
+    from simulate.process import Process
 
 CALLS = (
     "add", "advance", "answer", "answered", "ask", "attempts", "change", "find", "get", "give_back", "join", "lanes",
@@ -18,17 +22,13 @@ CALLS = (
 )  # fmt: skip
 
 
-class Killed(BaseException):
-    """The process is no more: nothing that it was about to do is done."""
-
-
 class Way:
     """Fills the port `Store` by handing each call on, if nothing comes in between."""
 
-    def __init__(self, store: MemoryStore, node: "Process") -> None:
+    def __init__(self, store: MemoryStore, process: "Process") -> None:
         self.url = store.url
         self._store = store
-        self._node = node
+        self._process = process
 
     def __getattr__(self, name: str) -> object:
         if name not in CALLS:
@@ -44,22 +44,32 @@ class Way:
     def _effect(
         self, name: str, call: Callable[..., object], given: tuple[Any, ...], named: dict[str, object]
     ) -> object:
-        node, world = self._node, self._node.world
-        node.living()
-        self._come_between("before", name)
+        process, world = self._process, self._process.world
+        process.living()
+        if name == "join":  # the processes of this world have numbers of their own
+            given = (msgspec.structs.replace(cast("NewNode", given[0]), pid=process.pid),)
+        fault = world.fault_at(name)
+        self._come_between("before", name, fault)
         if world.rng.random() < world.faults.slow_store:  # it has a lock, and all wait
             world.machine.go_on(world.rng.randrange(2_000_000))
-        if world.rng.random() < world.faults.mute:
+        if fault == "crash_within":
             with self._unheard():
-                call(*given, **named)
-            node.kill(f"between the commit of {name} and the news of it")
+                self._do(name, call, given, named)
+            process.kill(f"between the commit of {name} and the news of it")
             raise Killed
+        answer = self._do(name, call, given, named)
+        self._come_between("after", name, fault)
+        return answer
+
+    def _do(self, name: str, call: Callable[..., object], given: tuple[Any, ...], named: dict[str, object]) -> object:
+        """It is done, whether anybody hears of that or not, and looked at."""
+        witness = self._process.world.witness
+        witness.turn_to(self._process, name)
         answer = call(*given, **named)
+        self._process.world.machine.go_on(1)  # two commits are never at the same moment
         if name == "join":
-            node.number = cast("Seat", answer).node
-        if name == "record":
-            node.world.books.recorded(given[0], cast("list[int]", answer))
-        self._come_between("after", name)
+            self._process.number = cast("Seat", answer).node
+        witness.judge(given, named, answer)
         return answer
 
     @contextmanager
@@ -71,24 +81,26 @@ class Way:
         finally:
             del self._store._tell  # noqa: SLF001
 
-    def _come_between(self, when: str, name: str) -> None:
+    def _come_between(self, when: str, name: str, fault: str | None) -> None:
         """Be killed, stand still, or hear of an error, as the seed draws it."""
-        node, world = self._node, self._node.world
-        faults, chance = world.faults, world.rng.random
-        if chance() < getattr(faults, f"crash_{when}"):
-            node.kill(f"{when} {name}")
+        process, world = self._process, self._process.world
+        faults, rng = world.faults, world.rng
+        if fault == f"crash_{when}":
+            process.kill(f"{when} {name}")
             raise Killed
-        if chance() < faults.pause:
-            node.stand_still(f"{when} {name}")
-        if chance() < getattr(faults, f"error_{when}"):
-            world.note(node, f"{name} fails, and {'nothing is done' if when == 'before' else 'is done'}")
+        if rng.random() < faults.pause:
+            process.stand_still(f"{when} {name}")
+        elif rng.random() < faults.wait:  # for its turn at a lock, the disk, the processor
+            process.take(int(rng.choice((10, 1_000, 100_000)) * rng.random()) + 1)
+        if fault == f"error_{when}":
+            world.note(process, f"{name} fails, and {'nothing is done' if when == 'before' else 'is done'}")
             raise StoreError(f"{name} failed: disk I/O error")
 
     def watch(self) -> Watch:
         """See `Store`; not all news arrive."""
-        self._node.living()
-        ears = Ears(self._store.watch(), self._node)
-        self._node.ears.append(ears)
+        self._process.living()
+        ears = Ears(self._store.watch(), self._process)
+        self._process.ears.append(ears)
         return ears
 
     def close(self) -> None:
@@ -98,19 +110,26 @@ class Way:
 class Ears(Watch):
     """A watch that misses some of the news."""
 
-    def __init__(self, watch: Watch, node: "Process") -> None:
+    def __init__(self, watch: Watch, process: "Process") -> None:
         self._watch = watch
-        self._node = node
+        self._process = process
+        self._fd = watch.fileno()
+
+    @property
+    def pending(self) -> bool:
+        """Is there any?"""
+        return bool(self._watch._news)  # type: ignore[attr-defined]  # noqa: SLF001  # to poll would cost a system call
 
     def fileno(self) -> int:
         """See `Watch`."""
-        return self._watch.fileno()
+        return self._fd
 
     def drain(self) -> list[str]:
         """See `Watch`."""
-        self._node.living()
-        world = self._node.world
-        return [word for word in self._watch.drain() if world.rng.random() >= world.faults.deaf]
+        self._process.living()
+        world = self._process.world
+        heard = self._watch.drain()
+        return [word for word in heard if world.rng.random() >= world.faults.deaf] if world.faults.deaf else heard
 
     def close(self) -> None:
         """See `Watch`."""

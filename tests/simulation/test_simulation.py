@@ -1,11 +1,14 @@
-"""The simulation in short: some seeds of each scenario, the same twice, and planted bugs that it must find."""
+"""The simulation in short: some seeds of each scenario, the same twice, seeds that failed once, and planted bugs."""
 
+import json
 import logging
 
 import plants
 import pytest
 from simulate import scenario
+from simulate.__main__ import REGRESSIONS, Asked
 from simulate.checks import Violation
+from simulate.faults import AT_A_CALL
 
 
 @pytest.fixture(autouse=True)
@@ -19,25 +22,39 @@ def quiet():
 
 @pytest.mark.parametrize("seed", range(1, 8))
 def test_storms_break_no_promise(seed):
-    assert scenario.storm(seed, hours=6).books.ran
+    assert scenario.storm(seed).books.ran
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
 def test_years_break_no_promise(seed):
-    assert scenario.year(seed, years=0.3).books.ran
+    assert scenario.year(seed, hours=2_000).books.ran
+
+
+@pytest.mark.parametrize("seed", range(0, 4_000, 201))
+def test_one_call_of_the_store_that_goes_wrong_breaks_no_promise(seed):
+    assert sum(scenario.points(seed).injected.values()) == 1
+
+
+@pytest.mark.parametrize("one", json.loads(REGRESSIONS.read_text()), ids=lambda one: f"{one['scenario']}-{one['seed']}")
+def test_what_failed_once_fails_no_more(one):
+    Asked(one["scenario"], tuple(one.get("without", ())), one.get("hours")).live(one["seed"])
 
 
 def test_a_seed_does_the_same_again():
-    first, second = scenario.storm(3, hours=6), scenario.storm(3, hours=6)
+    first, second = scenario.storm(3), scenario.storm(3)
     assert list(first.told) == list(second.told)
     assert first.machine.boot == second.machine.boot
 
 
-@pytest.mark.parametrize(
-    ("bug", "seed"),
-    [(plants.early, 1), (plants.forgotten, 1), (plants.no_take_over, 1), (plants.acknowledged_early, 2)],
-)
+def test_something_comes_between_the_store_and_its_callers_in_each_way():
+    worlds = [scenario.storm(seed) for seed in range(1, 12)]
+    ways = {kind for world in worlds for kind, _ in world.injected}
+    assert ways == set(AT_A_CALL)
+
+
+@pytest.mark.parametrize(("bug", "seed"), plants.PLANTS.items(), ids=lambda bug: getattr(bug, "__name__", None))
 def test_planted_bugs_are_found(bug, seed, monkeypatch):
+    scenario.storm(seed)
     bug(monkeypatch)
     with pytest.raises(Violation):
-        scenario.storm(seed, hours=2)
+        scenario.storm(seed)
