@@ -94,6 +94,7 @@ class Aio:
     schedules = _awaited(Client.schedules)
     listeners = _awaited(Client.listeners)
     status = _awaited(Client.status)
+    why = _awaited(Client.why)
 
     # ── steering ───────────────────────────────────────────────────────────────────────────────────────────
     cancel = _awaited(Client.cancel)

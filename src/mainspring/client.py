@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mainspring.standing import Listener, Schedule
     from mainspring.status import Status
     from mainspring.when.triggers import Trigger
+    from mainspring.why import Why
 
 _REPLACE_TRIES = 20
 
@@ -236,6 +237,10 @@ class Client(Steering):
             limit=as_limit(limit),
         )
         return [Task(self, row) for row in self.store.find(wanted)]
+
+    def why(self, id: str) -> "Why":  # noqa: A002  # the contract's word
+        """Why a task has not started, started late, was tried again, missed or cancelled; `TaskNotFound`."""
+        return self.get(id).why()
 
     def status(self) -> "Status":
         """Nodes, workers, listeners, schedules, counts and lateness, as they are now."""

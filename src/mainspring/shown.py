@@ -123,10 +123,7 @@ class ShownListener(ShownWork, frozen=True, kw_only=True):
 
 def shown_task(row: TaskRow, registry: Registry | None = None) -> ShownTask:
     """The task of a stored row. With the `registry`, functions known there say which of their parameters are secret."""
-    registered = None if registry is None or row.kind is Kind.PROGRAM else registry.get(row.work)
-    options = _options(row.options)
-    if registered is not None:
-        options = complete_options(options, registered.options)
+    options = shown_options(row, registry)
     work = shown_work(row.kind, row.work, row.payload, registry)
     result = None if row.result is None else _result(row.result)
     return ShownTask(
@@ -251,12 +248,17 @@ def _parts(work: Work, registry: Registry | None) -> dict[str, Any]:  # keyword 
     return msgspec.structs.asdict(shown_work(work.kind, work.work, work.payload, registry))
 
 
-def _options(text: str | None) -> TaskOptions:
-    """The options to be shown; the defaults where they cannot be read, which its daemon says when it comes to it."""
+def shown_options(row: TaskRow, registry: Registry | None = None) -> TaskOptions:
+    """A task's options, completed by what is registered in `registry`.
+
+    The defaults where they cannot be read, which its daemon says when it comes to it.
+    """
     try:
-        return decode_options(text)
+        options = decode_options(row.options)
     except (msgspec.MsgspecError, ValueError):
-        return decode_options(None)
+        options = decode_options(None)
+    registered = None if registry is None or row.kind is Kind.PROGRAM else registry.get(row.work)
+    return options if registered is None else complete_options(options, registered.options)
 
 
 def _result(text: str) -> object:

@@ -15,6 +15,7 @@ from mainspring.when.instants import to_datetime
 if TYPE_CHECKING:
     from mainspring.client import Client
     from mainspring.steering import Cancellation
+    from mainspring.why import Why
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -169,6 +170,15 @@ class Task(Generic[R_co]):
             raise TaskNotFound(f"there is no task {self.id}: its history was pruned")
         self._known = row
         return self
+
+    def why(self) -> "Why":
+        """Why it has not started, started late, was tried again, missed or cancelled, as it is now. Can be printed."""
+        from mainspring.when.wall import local_zone
+        from mainspring.why import View, explain
+
+        client = self._client
+        view = View(client.store, client.clock.now(), local_zone(), registry=client.registry)
+        return explain(view, self.refresh().row)
 
     def wait(self, timeout: Duration | None = None) -> bool:
         """Wait until it finished, woken, not polling; False when `timeout` was over first. Works in any process."""

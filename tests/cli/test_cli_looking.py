@@ -124,7 +124,7 @@ def test_show_tells_the_result_and_earlier_attempts(cli, shop, write):
 
 def test_show_tells_what_a_task_waits_for(cli, shop):
     cli("after", "1h", "--call", "shop:nothing")
-    assert "none runs this store" in cli.json("show", "1")["waits_for"]
+    assert "no daemon runs this store" in cli.json("show", "1")["waits_for"]
     cli("pause")
     assert cli.json("show", "1")["waits_for"] == "everything is paused: mainspring resume"
     cli("resume")
@@ -229,3 +229,12 @@ def test_a_stretch_of_missed_occurrences_says_how_many_and_until_when(cli):
     (task,) = cli.json("list", "--state", "missed")
     shown = cli("show", task["id"]).stdout
     assert "stands for  10 occurrences, the last 2030-01-01T10:00:00.000+00:00" in shown
+
+
+def test_why_says_it_in_sentences_and_in_json(cli, shop):
+    cli("after", "1h", "--call", "shop:nothing")
+    said = cli("why", "1").stdout
+    assert said.startswith("task 1  waiting  why has it not started?\n  it is due at ")
+    assert "no daemon runs this store -> mainspring run" in said
+    assert [one["code"] for one in cli.json("why", "1")["because"]] == ["not due", "no daemon"]
+    cli("why", "7", code=3)

@@ -16,6 +16,7 @@ from mainspring.store.rows import Filter, TaskRow
 from mainspring.tasks.state import FINISHED, UNFINISHED, Kind, State
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.readable import distance, exact, span
+from mainspring.why import View, explain, hindrances
 
 _OUTPUT_LINES = 20
 
@@ -179,16 +180,24 @@ def _waits_for(session: Session, row: TaskRow) -> str | None:
     """What else than its instant keeps it from starting."""
     if row.state is not State.WAITING:
         return None
-    store = session.client.store
-    paused = store.paused()
-    if None in paused or row.queue in paused:
-        what_is = "everything is paused" if None in paused else f"the queue {row.queue} is paused"
-        return f"{what_is}: mainspring resume{'' if None in paused else ' ' + row.queue}"
-    nodes = [node for node in store.nodes() if node.alive]
-    if not nodes:
-        return f"a daemon, none runs this store: {session.start_command}"
-    mine = (row.queue, row.priority, row.kind, row.work)
-    lane = next((one.id for one in store.lanes() if (one.queue, one.priority, one.kind, one.work) == mine), None)
-    if lane is not None and all(lane in node.unknown for node in nodes):
-        return f"a daemon that may run it: {row.work} is unresolved; each daemon's log says why"
-    return None
+    return next((f"{one.text}: {one.help}" for one in hindrances(view_of(session), row)), None)
+
+
+@verb("why", examples="mainspring why 42\nmainspring why 42 --json")
+@click.argument("id", shell_complete=ids())
+@click.option("--tz", metavar="ZONE", help="The zone in which times are shown.")
+def why_verb(session: Session, id: str, tz: str | None) -> int:  # noqa: A002  # the contract's word
+    """Say why a task has not started, started late, was tried again, missed or cancelled."""
+    answer = explain(view_of(session, tz), session.client.find_row(id))
+    if not session.answer(answer):
+        state = coloured(answer.state, COLOURS.get(answer.state), bold=True)
+        out(f"task {answer.id}  {state}  {answer.question}")
+        for one in answer.because:
+            out(f"  {clean(one.text)}{f' -> {clean(one.help)}' if one.help else ''}")
+    return 0
+
+
+def view_of(session: Session, tz: str | None = None) -> View:
+    """The store as it is now, told in the zone of who asks."""
+    client = session.client
+    return View(client.store, client.clock.now(), session.zone(tz), session.start_command, client.registry)

@@ -29,6 +29,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "list": ("looking", "what waits and runs, or has finished"),
         "next": ("upcoming", "what will run, tasks and schedules in order"),
         "show": ("looking", "everything about tasks"),
+        "why": ("looking", "why a task waits, was late, was tried again, missed"),
         "logs": ("logs", "what a task's program wrote; -f follows"),
         "status": ("status", "daemons, workers, counts, lateness"),
         "top": ("top", "the same live, with what runs, is due and failed"),
