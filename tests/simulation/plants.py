@@ -239,6 +239,6 @@ def news_alone(monkeypatch):
 
 
 PLANTS = {
-    early: 1, forgotten: 1, acknowledged_early: 3, settled_early: 5, no_take_over: 1, take_over_of_the_living: 2,
+    early: 1, forgotten: 1, acknowledged_early: 3, settled_early: 5, no_take_over: 4, take_over_of_the_living: 2,
     unfenced: 23,
 }  # fmt: skip
