@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src" / "mainspring").rglob("*.py"))
 FORBIDDEN = {"eval", "exec", "system", "popen", "getoutput", "getstatusoutput"}
-DEPENDENCIES = {"apsw", "msgspec", "click"}
+DEPENDENCIES = {"apsw", "msgspec", "click", "tzdata"}
 
 
 def dangers(text):

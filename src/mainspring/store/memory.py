@@ -15,6 +15,7 @@ import msgspec
 from mainspring.errors import KeyInUse
 from mainspring.store import memory_add
 from mainspring.store import memory_rules as rules
+from mainspring.store.memory_requests import Requests
 from mainspring.store.memory_seat import MemorySeat
 from mainspring.store.memory_table import Table, Task
 from mainspring.store.memory_watch import MemoryWatch
@@ -59,8 +60,7 @@ class MemoryStore(Store):
         self._table = Table()
         self._token = 0
         self._paused: set[str | None] = set()
-        self._requests: dict[int, tuple[int, Request, Verdict | None]] = {}
-        self._last_request = 0
+        self._requests = Requests()
         self._seats: dict[int, MemorySeat] = {}
         self._last_node = 0
         self._standings: dict[tuple[str, str], Standing] = {}
@@ -161,28 +161,22 @@ class MemoryStore(Store):
 
     def ask(self, node: int, task: int | None, demand: Demand) -> int:
         with self._lock:
-            self._last_request += 1
-            self._requests[self._last_request] = (node, Request(self._last_request, task, demand), None)
+            request = self._requests.ask(node, task, demand)
             self._tell([f"ask {node}"])
-            return self._last_request
+            return request
 
     def requests(self, node: int) -> list[Request]:
         with self._lock:
-            return [request for to, request, verdict in self._requests.values() if to == node and verdict is None]
+            return self._requests.to(node)
 
     def answer(self, request: int, verdict: Verdict) -> None:
         with self._lock:
-            if request in self._requests:
-                node, demand, first = self._requests[request]
-                self._requests[request] = (node, demand, first or verdict)
+            if self._requests.answer(request, verdict):
                 self._tell(["answer"])
 
     def answered(self, request: int) -> Verdict | None:
         with self._lock:
-            verdict = self._requests[request][2] if request in self._requests else None
-            if verdict is not None:
-                del self._requests[request]
-            return verdict
+            return self._requests.answered(request)
 
     def pause(self, queue: str | None, *, paused: bool) -> None:
         with self._lock:
@@ -295,9 +289,7 @@ class MemoryStore(Store):
                 version = standing.version + 1
                 self._standings[name] = msgspec.structs.replace(standing, holder=None, version=version)
                 news |= {"standing": None, "due 0": None}
-        for id_, (to, _, verdict) in list(self._requests.items()):
-            if to == node and verdict is None:
-                del self._requests[id_]
+        self._requests.forget(node)
         self._tell(news)
         return TakenOver(freed, lost)
 
