@@ -24,8 +24,9 @@ test: $(READY) ## all tests, with coverage (fails under the floor in pyproject.t
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadfile $(if $(ARGS),$(ARGS),--cov)
 
 .PHONY: chaos
-chaos: $(READY) ## kill -9 at 200 random moments under load, and compare the books; CHAOS_KILLS, CHAOS_SEED for others
-	@CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -q -s -p no:cacheprovider tests/process/test_kill_9.py
+chaos: $(READY) ## kills, stopped processes, signals, and a disk that fails in every way, in one table; CHAOS_KILLS=200, CHAOS_SEED
+	@CHAOS=1 CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -q -p no:cacheprovider \
+	    tests/process/test_kill_9.py tests/process/test_process_faults.py tests/process/test_poison.py tests/faults
 
 .PHONY: sweep
 sweep: $(READY) ## cron expressions against a slow reference, in all zones, 2020-2037; takes minutes, tells how far it is

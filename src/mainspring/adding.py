@@ -25,6 +25,7 @@ from mainspring.tasks.retry import Retry
 from mainspring.tasks.state import Kind
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import parse_instant
+from mainspring.when.shown import shown
 
 T = TypeVar("T")
 
@@ -364,7 +365,7 @@ def _text(word: str, value: object) -> str | None:
 def _priority(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value not in PRIORITIES:
         raise InvalidValue(
-            f"priority= expects a whole number from -32768 to 32767 (higher goes first), got {value!r:.100}"
+            f"priority= expects a whole number from -32768 to 32767 (higher goes first), got {shown(value)}"
         )
     return value
 

@@ -53,8 +53,12 @@ class Aio:
         self._lookouts: WeakKeyDictionary[AbstractEventLoop, Lookout] = WeakKeyDictionary()
 
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
-    async def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
+    async def add_new(self, specs: Sequence[Spec], connection: object | None = None) -> list[Task[object]]:
         """See `Client.add_new`; who waits for room takes no thread."""
+        if connection is not None:
+            from mainspring.transactional import add_within_awaited
+
+            return await add_within_awaited(self._client, specs, connection)
         bound = self._client.bound
         if bound is None or self._client.by_hand:
             return await _away(self._client.add_new, specs)
@@ -71,22 +75,23 @@ class Aio:
         *,
         at: Moment | None = None,
         after: Duration | None = None,
+        connection: object | None = None,
         **said: Unpack[Said],
     ) -> Task[object]:
-        """See `Client.add_task`."""
+        """See `Client.add_task`; `connection` is SQLAlchemy's AsyncSession or AsyncConnection."""
         spec = Spec(work=work, args=args, kwargs=kwargs, at=at, after=after, options=options_of(said))
-        return (await self.add_new([spec]))[0]
+        return (await self.add_new([spec], connection))[0]
 
-    async def add_tasks(self, items: Iterable[Item]) -> list[Task[object]]:
+    async def add_tasks(self, items: Iterable[Item], *, connection: object | None = None) -> list[Task[object]]:
         """See `Client.add_tasks`; `items` are drawn here, on the loop."""
-        return await self.add_new(await _away(specs_of, list(items)))
+        return await self.add_new(await _away(specs_of, list(items)), connection)
 
     add_schedule = _awaited(Client.add_schedule)
     add_listener = _awaited(Client.add_listener)
 
-    def batch(self) -> "Batch":
+    def batch(self, *, connection: object | None = None) -> "Batch":
         """See `Client.batch`; here it is `async with daemon.aio.batch() as batch:`."""
-        return self._client.batch()
+        return self._client.batch(connection=connection)
 
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
     get = _awaited(Client.get)

@@ -18,6 +18,7 @@ from mainspring.bound import bound_of
 from mainspring.declaring import Declaring
 from mainspring.engine.events import Events, Observer
 from mainspring.errors import InvalidArguments, Misuse
+from mainspring.setting_values import file_of
 from mainspring.settings import Settings, load_settings, open_store, unknown_setting
 from mainspring.task import Task
 from mainspring.tasks.names import real_module
@@ -37,6 +38,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger("mainspring")
+
+_UNTOLD_US = 250_000
 
 
 class Alone(msgspec.Struct, frozen=True):
@@ -74,6 +77,7 @@ class Daemon(Declaring):
         name: str | None = None,
         allow: Sequence[str] | None = None,
         programs: bool | Sequence[str] | None = None,
+        outboxes: Sequence[object] | None = None,
         clock: Clock | None = None,
         inline: bool = False,
         **unknown: Never,
@@ -87,7 +91,7 @@ class Daemon(Declaring):
                 "max_tasks_per_child": max_tasks_per_child, "max_memory_per_child": max_memory_per_child,
                 "queues": queues, "max_pending": max_pending, "when_full": when_full, "full_timeout": full_timeout,
                 "retention": retention, "grace": grace, "lease": lease, "tz": tz, "name": name, "allow": allow,
-                "programs": programs, "clock": clock,
+                "programs": programs, "outboxes": outboxes, "clock": clock,
             }
         )  # fmt: skip
         settings = self.settings
@@ -218,7 +222,8 @@ class Daemon(Declaring):
                 engine.await_quiet(wait)  # what this process knows is told at once; the store is asked only then
             return drained(self) or None
 
-        return self._waiting.until(look, wait) is not None
+        # what a daemon cannot run is no news: it is looked for
+        return self._waiting.until(look, wait, every=_UNTOLD_US) is not None
 
     def __enter__(self) -> Self:
         if self._engine is None:
@@ -261,6 +266,16 @@ class Daemon(Declaring):
         warn_if_nobody_runs(self)
 
     @property
+    def carries_programs(self) -> bool:
+        """See `Client`; only where it was said which may run."""
+        return bool(self.settings.programs)
+
+    @property
+    def store_file(self) -> str | None:
+        """See `Client`; the store is not opened for it."""
+        return file_of(self.settings.store)
+
+    @property
     def by_hand(self) -> bool:
         """See `Client`: with a clock that is moved by hand, and inline."""
         return self._driver is not None
@@ -272,14 +287,24 @@ class Daemon(Declaring):
             driver.settle()
 
     def own_answer(self, node: int) -> bool:
-        """Nobody but this thread would answer for a daemon that is driven by hand."""
-        return self._driver is not None and self._engine is not None and self._engine.node == node
+        """See `Steering`; nobody but this thread would answer for a daemon that is driven by hand."""
+        return self._driven(node) is not None
 
-    def answer_own(self) -> None:
+    def answer_own(self, node: int) -> None:
         """See `Steering`; also inside a body, where no turn can be taken."""
-        engine = self._engine
+        engine = self._driven(node)
         if engine is not None:
             engine.answer()
+
+    def _driven(self, node: int) -> "Engine | None":
+        """The engine of this node, if whoever moves this daemon's clock takes its turns: it may be another daemon's."""
+        for daemon in (self, *_daemons):
+            engine = daemon._engine  # noqa: SLF001  # of its own kind
+            if daemon._driver is not None and engine is not None and engine.node == node:  # noqa: SLF001
+                own = daemon is self or (daemon.clock is self.clock and hasattr(self.clock, "attach"))
+                if own and (engine.store is self.store or engine.store.url == self.store.url != "memory:"):
+                    return engine
+        return None
 
     def wait_for(self, task: Task[object], timeout: int | None) -> None:
         """See `Client`; driven by hand, what falls due meanwhile is run by this very thread."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mainspring.errors import InvalidValue
 from mainspring.tasks.state import Kind, State
+from mainspring.when.shown import shown
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -26,10 +27,10 @@ def as_kind(value: Kind | str | None) -> Kind | None:
     return None if value is None else _word(Kind, value, "kind")
 
 
-def as_limit(value: int) -> int:
+def as_limit(value: int, word: str = "limit") -> int:
     """How many at most."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST:
-        raise InvalidValue(f"limit= expects a whole number from 1 to {_MOST}, got {value!r}")
+        raise InvalidValue(f"{word}= expects a whole number from 1 to {_MOST}, got {shown(value)}")
     return value
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Batch:
     """Collects until the block ends; then all are added in one durable commit, or none if the block raised."""
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, client: "Client", connection: object | None = None) -> None:
         self._client = client
+        self._connection = connection
         self._specs: list[Spec] = []
         self._tasks: list[Task[object]] | None = None
 
@@ -48,7 +49,7 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._tasks = self._client.add_new(self._specs) if self._specs else []
+            self._tasks = self._client.add_new(self._specs, self._connection) if self._specs else []
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,4 +58,4 @@ class Batch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._tasks = await self._client.aio.add_new(self._specs) if self._specs else []
+            self._tasks = await self._client.aio.add_new(self._specs, self._connection) if self._specs else []

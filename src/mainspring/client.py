@@ -9,7 +9,9 @@ from msgspec import UNSET
 from mainspring.adding import Duration, Item, Moment, Options, Said, Spec, Work, options_of
 from mainspring.errors import InvalidArguments, KeyHeld, StoreError, TooLate
 from mainspring.items import specs_of
+from mainspring.setting_values import file_of
 from mainspring.steering import Steering
+from mainspring.store.arrivals import is_outbox_id
 from mainspring.store.rows import Bound as StoreBound
 from mainspring.store.rows import Filter, NewTask, Release, Standing, TaskRow
 from mainspring.task import Task
@@ -54,6 +56,7 @@ class Client(Steering):
         *,
         at: Moment | None = None,
         after: Duration | None = None,
+        connection: object | None = None,
         **said: Unpack[Said],
     ) -> Task[object]:
         """Add one task: a function, a registered name `module:function`, or a program as a list. Durable when it
@@ -61,22 +64,39 @@ class Client(Steering):
 
         `at` is an instant, `after` a duration; neither: due now. The options are those of `mainspring.adding.Said`:
         name, key, on_conflict, queue, priority, retry, timeout, expires, delivery, and for a program cwd and env.
+
+        With a `connection` to your own database the task becomes part of the transaction there: it is added when that
+        is committed, and never when it is rolled back (see `outboxes`).
         """
-        return self.add_new([Spec(work=work, args=args, kwargs=kwargs, at=at, after=after, options=options_of(said))])[
-            0
-        ]
+        spec = Spec(work=work, args=args, kwargs=kwargs, at=at, after=after, options=options_of(said))
+        return self.add_new([spec], connection)[0]
 
-    def add_tasks(self, items: Iterable[Item]) -> list[Task[object]]:
+    def add_tasks(self, items: Iterable[Item], *, connection: object | None = None) -> list[Task[object]]:
         """Add many, each a dict of `add_task`'s arguments, in one durable commit: all or none. 100,000 at most."""
-        return self.add_new(specs_of(items))
+        return self.add_new(specs_of(items), connection)
 
-    def batch(self) -> "Batch":
+    def batch(self, *, connection: object | None = None) -> "Batch":
         """`with daemon.batch() as batch:` collects tasks and adds them in one commit at the end, none if the block
         raises.
         """
         from mainspring.batch import Batch
 
-        return Batch(self)
+        return Batch(self, connection)
+
+    def create_outbox(self, connection: object) -> None:
+        """Make the table that `add_task(connection=)` writes to, in the connection's transaction; if it is there,
+        nothing.
+        """
+        from mainspring.transactional import create_outbox
+
+        create_outbox(self, connection)
+
+    @staticmethod
+    def outbox_schema() -> str:
+        """The SQL of that table, for migrations."""
+        from mainspring.store.outbox import SCHEMA
+
+        return SCHEMA
 
     def add_schedule(
         self,
@@ -156,17 +176,25 @@ class Client(Steering):
 
         return [Listener(self, one) for one in self.store.standings("listener")]
 
-    def add_new(self, specs: Sequence[Spec]) -> list[Task[object]]:
-        """Add what was specified: all in one durable commit, or none."""
+    def add_new(self, specs: Sequence[Spec], connection: object | None = None) -> list[Task[object]]:
+        """Add what was specified: all in one durable commit, or none; or within the transaction of a `connection`."""
+        if connection is not None:
+            from mainspring.transactional import add_within
+
+            return add_within(self, specs, connection)
         new, now = self.build(specs)
         return self.put(new, now) if self.bound is None else self.bound.add(new, now)
 
     def build(self, specs: Sequence[Spec]) -> tuple[list[NewTask], int]:
         """The rows to be added, checked; and the instant (µs) from which they count."""
         now = self.clock.now()
-        new = self._adder.build(specs, now)
+        new = self.rows_of(specs, now)
         self.before_adding()
         return new, now
+
+    def rows_of(self, specs: Sequence[Spec], now: int) -> list[NewTask]:
+        """The rows of tasks, checked."""
+        return self._adder.build(specs, now)
 
     def put(self, new: Sequence[NewTask], now: int, bound: StoreBound | None = None) -> list[Task[object]]:
         """Write the rows, all or none; `QueueFull` when there is no room for them."""
@@ -182,6 +210,16 @@ class Client(Steering):
                 for one, done in zip(new, added, strict=True)
             ]
         raise StoreError("the task to be replaced was reserved again each time it was released; try again")
+
+    @property
+    def carries_programs(self) -> bool:
+        """May it add programs within a transaction?"""
+        return False
+
+    @property
+    def store_file(self) -> str | None:
+        """The file that the store is in, if it is in one."""
+        return file_of(self.store.url)
 
     @property
     def by_hand(self) -> bool:
@@ -211,7 +249,12 @@ class Client(Steering):
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
     def get(self, id: str) -> Task[object]:  # noqa: A002  # the contract's word
         """The task; `TaskNotFound` when there is none."""
-        return Task(self, self.find_row(id))
+        row = self.find_row(id)
+        if not is_outbox_id(str(id)):
+            return Task(self, row)
+        from mainspring.transactional import OutboxTask
+
+        return OutboxTask(self, id, row)
 
     def find(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mainspring.engine.events import log
 from mainspring.errors import MainspringError
 from mainspring.task import bare_name
+from mainspring.tasks.plain import clean
 from mainspring.tasks.problems import Problem, read_problem
 from mainspring.when.durations import format_duration
 from mainspring.when.instants import isoformat, to_datetime
@@ -76,9 +77,9 @@ class EventLog:
         extra = {
             "event": event.kind,
             "task_id": event.task_id,
-            "task_name": name,
+            "task_name": name and clean(name),
             "attempt": event.attempt,
-            "reason": event.reason,
+            "reason": event.reason and clean(event.reason),
             "error": problem,
             "run_at": None if event.run_at is None else isoformat(event.run_at),
             "started_at": None if event.started_at is None else isoformat(event.started_at),
@@ -87,7 +88,10 @@ class EventLog:
         args = (event.task_id, f" ({name})" if name else "", text)
         record = log.makeRecord(log.name, level, __file__, 0, "task %s%s %s", args, None, "event", extra)
         # The exception is text, of a body that may have run elsewhere; formatters show it where they show an exception.
-        record.exc_text = problem.traceback.rstrip() if problem is not None and problem.traceback else None
+        if problem is not None and problem.traceback:
+            # indented, so that no line of it can pass for a line of the log
+            lines = clean(problem.traceback.rstrip(), keep="\n").split("\n")
+            record.exc_text = "\n".join(f"  {line}" for line in lines)
         log.handle(record)
 
     def _name(self, task_id: str) -> str | None:

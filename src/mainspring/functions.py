@@ -22,39 +22,52 @@ class Call(Generic[P, R]):
     matter.
     """
 
-    __slots__ = ("_after", "_at", "_client", "_function", "_options")
+    __slots__ = ("_after", "_at", "_client", "_connection", "_function", "_options")
 
     def __init__(
-        self, client: "Client", function: Callable[P, R], options: Options, at: Moment | None, after: Duration | None
+        self,
+        client: "Client",
+        function: Callable[P, R],
+        options: Options,
+        at: Moment | None,
+        after: Duration | None,
+        connection: object | None = None,
     ) -> None:
         self._client = client
         self._function = function
         self._options = options
         self._at = at
         self._after = after
+        self._connection = connection
 
     def at(self, moment: Moment) -> "Call[P, R]":
         """Due at an aware datetime, an ISO 8601 text with an offset, or epoch seconds."""
-        return Call(self._client, self._function, self._options, moment, None)
+        return Call(self._client, self._function, self._options, moment, None, self._connection)
 
     def after(self, duration: Duration | None = None, /, **parts: float) -> "Call[P, R]":
         """Due a duration after it is added: seconds, a timedelta, a text such as "30m", or minutes=30."""
-        return Call(self._client, self._function, self._options, None, duration_of(duration, parts))
+        after = duration_of(duration, parts)
+        return Call(self._client, self._function, self._options, None, after, self._connection)
 
     def options(self, **said: Unpack[Said]) -> "Call[P, R]":
         """Other options for the tasks that this value adds, as `add_task` takes them; what is not said stays as it
         was.
         """
         options = options_of(said).over(self._options)
-        return Call(self._client, self._function, options, self._at, self._after)
+        return Call(self._client, self._function, options, self._at, self._after, self._connection)
+
+    def within(self, connection: object) -> "Call[P, R]":
+        """Added within the transaction that is open on this connection to your own database; see `add_task`."""
+        return Call(self._client, self._function, self._options, self._at, self._after, connection)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Task[R]":
         """Add a task with these arguments, durably; they are checked against the signature now."""
-        return cast("Task[R]", self._client.add_new([self._spec(args, kwargs)])[0])
+        return cast("Task[R]", self._client.add_new([self._spec(args, kwargs)], self._connection)[0])
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> "Task[R]":
         """The same for coroutines: the loop goes on while the store writes."""
-        return cast("Task[R]", (await self._client.aio.add_new([self._spec(args, kwargs)]))[0])
+        specs = [self._spec(args, kwargs)]
+        return cast("Task[R]", (await self._client.aio.add_new(specs, self._connection))[0])
 
     @property
     def registered(self) -> Registered | None:
@@ -84,6 +97,7 @@ class TaskFunction(Generic[P, R]):
         self.at = self._call.at
         self.after = self._call.after
         self.options = self._call.options
+        self.within = self._call.within
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, here and now."""

@@ -8,9 +8,11 @@ import stat
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mainspring.errors import Misuse
 from mainspring.settings import Settings
-from mainspring.status import unresolved
+from mainspring.status import unknown_to_all
 from mainspring.store.rows import Filter
 from mainspring.task import Task
 from mainspring.tasks.state import State
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mainspring")
 
-_ENOUGH = 1_000
+_PAGE = 1_000
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def make_plan(daemon: "Daemon", driver: "ManualDriver | None") -> "Plan":
     """What the engine of this daemon goes by."""
     from mainspring.engine.plan import Plan
+    from mainspring.transactional import places_of
     from mainspring.version import __version__
 
     settings = daemon.settings
@@ -47,6 +50,8 @@ def make_plan(daemon: "Daemon", driver: "ManualDriver | None") -> "Plan":
         version=__version__,
         setup=_setup(daemon) if pool == "processes" else None,
         executor=None if isinstance(pool, str) else pool,
+        outboxes=places_of(settings.outboxes, daemon.store_file),
+        outbox_programs=bool(settings.programs),
         eager=daemon.alone is None or daemon.alone.app is not None,
     )
 
@@ -62,7 +67,7 @@ def _setup(daemon: "Daemon") -> "Setup":
         script=daemon.alone is None,
         directory=daemon.registry.directory,
         allow=settings.allow,
-        environ={"MAINSPRING_STORE": daemon.store.url} if said else None,
+        environ={"MAINSPRING_STORE": settings.store} if said else None,
         max_tasks=settings.max_tasks_per_child,
         max_memory=settings.max_memory_per_child,
         log_level=logging.getLogger().getEffectiveLevel(),
@@ -188,10 +193,17 @@ def drained(daemon: "Daemon") -> bool:
     store = daemon.store
     if store.find(Filter(states=(State.RUNNING,), limit=1)):
         return False
-    due = store.find(Filter(states=(State.WAITING,), due_before=daemon.clock.now(), limit=_ENOUGH))
-    paused = store.paused()
-    startable = [row for row in due if None not in paused and row.queue not in paused]
-    if not startable:
+    now, paused = daemon.clock.now(), store.paused()
+    unknown = unknown_to_all([node for node in store.nodes() if node.alive])
+    free = store.next_due([lane.id for lane in store.lanes() if lane.id not in unknown])
+    if free is not None and free <= now:
+        return False
+    if None in paused:
         return True
-    unknown = unresolved(store, [node for node in store.nodes() if node.alive])
-    return len(due) < _ENOUGH and len(startable) <= unknown
+    # what a daemon holds and has not started: of what nobody can run there may be any number before it
+    due = Filter(states=(State.WAITING,), due_before=now, limit=_PAGE)
+    while rows := store.find(due):
+        if any(row.holder is not None and row.queue not in paused for row in rows):
+            return False
+        due = msgspec.structs.replace(due, after=(rows[-1].run_at, rows[-1].id))
+    return True

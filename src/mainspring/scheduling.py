@@ -11,6 +11,7 @@ from mainspring.engine.definitions import Rule, Work
 from mainspring.errors import InvalidArguments, InvalidValue
 from mainspring.tasks.options import Misfire, Overlap
 from mainspring.when.durations import parse_duration
+from mainspring.when.shown import shown
 
 _RULE = Rule.__struct_fields__
 
@@ -87,5 +88,5 @@ def _checked(word: str, value: object) -> object:
         case "keep" if value is None:
             return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
-        raise InvalidValue(f"{word}= expects a whole number from 1 to 1,000,000, got {value!r}")
+        raise InvalidValue(f"{word}= expects a whole number from 1 to 1,000,000, got {shown(value)}")
     return value

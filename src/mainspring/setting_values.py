@@ -14,6 +14,7 @@ from mainspring.errors import InvalidValue
 from mainspring.tasks.registry import checked_allow
 from mainspring.when.durations import parse_duration
 from mainspring.when.instants import load_zone
+from mainspring.when.shown import shown
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -22,9 +23,15 @@ Pool = Literal["threads", "processes"]
 WhenFull = Literal["block", "refuse"]
 
 DEFAULT_STORE = "mainspring.db"
-STORE_FORMS = "a path ('shop.db'), 'sqlite:///absolute/path.db', 'sqlite:relative.db' or 'memory:'"
+STORE_FORMS = "a path ('shop.db'), 'sqlite:///absolute/path.db', 'sqlite:relative.db', 'memory:' or "
+STORE_FORMS += "'postgresql://user@host/database'"
+OUTBOX_FORMS = (
+    "the path of a SQLite database ('orders.db'), 'module:attribute', or in code a function that connects to it, or a "
+    "SQLAlchemy Engine"
+)
 
 _MOST_WORKERS = 10_000
+_MOST_TASKS = 1_000_000_000
 _LEAST_LEASE_US = 1_000_000
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _APP = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
@@ -41,13 +48,14 @@ def from_text(key: str, text: str) -> object:
             return int(text)
         case "programs" if text.strip().lower() in _TRUE | _FALSE:
             return text.strip().lower() in _TRUE
-        case "queues" | "allow" | "programs":
+        case "queues" | "allow" | "programs" | "outboxes":
             return [item.strip() for item in text.split(",") if item.strip()]
     return text
 
 
 def store_url(url: object, directory: str) -> str:
-    """`url` in its one full form, `sqlite:///absolute/path` or `memory:`; relative paths are under `directory`.
+    """`url` in its one full form, `sqlite:///absolute/path`, `memory:` or `postgresql://...`; relative paths are under
+    `directory`.
 
     A file in the root directory itself has a slash more, as said below.
     """
@@ -66,7 +74,7 @@ def store_url(url: object, directory: str) -> str:
         case "sqlite":
             return _sqlite_url(text, rest, directory)
         case "postgresql" | "postgres":
-            raise InvalidValue(f"this version has no store on PostgreSQL; write {STORE_FORMS}")
+            return _postgres_url(rest)
         case "memory":
             raise InvalidValue(f"a store in memory has no name; write 'memory:', got {text!r}")
     raise InvalidValue(
@@ -95,6 +103,22 @@ def _sqlite_url(url: str, rest: str, directory: str) -> str:
     return _file_url(path, directory)
 
 
+def _postgres_url(rest: str) -> str:
+    """As libpq takes it; messages tell nothing of it, there may be a password in it."""
+    if not rest.startswith("//") or "#" in rest:
+        raise InvalidValue("expected a database as 'postgresql://user@host:5432/database', with '%23' for '#'")
+    return f"postgresql:{rest}"
+
+
+def shown_url(url: str) -> str:
+    """A URL of a store, as messages may show it: without a password."""
+    if not url.startswith(("postgresql:", "postgres:")):
+        return url
+    from mainspring.store.postgres_url import shown
+
+    return shown(url)
+
+
 def _file_url(path: str, directory: str) -> str:
     if "?" in path or "#" in path:
         raise InvalidValue(f"a store takes no parameters, and its path has no '?' and no '#', got {path!r}")
@@ -105,8 +129,13 @@ def _file_url(path: str, directory: str) -> str:
 
 
 def store_path(url: str) -> str:
-    """The file of a full URL that is not `memory:`."""
+    """The file of a full URL that names one."""
     return "/" + url.removeprefix("sqlite:").lstrip("/")
+
+
+def file_of(url: str) -> str | None:
+    """The file of a full URL; None of a store that is in no file."""
+    return store_path(url) if url.startswith("sqlite:") else None
 
 
 def workers(least: int) -> Callable[[object, str], int]:
@@ -114,7 +143,7 @@ def workers(least: int) -> Callable[[object, str], int]:
 
     def read(value: object, _directory: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST_WORKERS:
-            raise InvalidValue(f"expected a whole number from {least} to {_MOST_WORKERS:,}, got {value!r}")
+            raise InvalidValue(f"expected a whole number from {least} to {_MOST_WORKERS:,}, got {shown(value)}")
         return value
 
     return read
@@ -149,10 +178,12 @@ def queues(value: object, _directory: str) -> dict[str, int | None]:
     for queue, limit in entries:
         if not isinstance(queue, str) or not queue.strip():
             raise InvalidValue(f"expected the name of a queue, got {queue!r}")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        if limit is not None and (
+            isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_WORKERS
+        ):
             raise InvalidValue(
-                f"expected for the queue {queue!r} how many of its tasks may run at once, from 1 (or None: no own "
-                f"limit), got {limit!r}"
+                f"expected for the queue {queue!r} how many of its tasks may run at once, from 1 to {_MOST_WORKERS:,} "
+                f"(or None: no own limit), got {shown(limit)}"
             )
         queues[queue] = limit
     if not queues:
@@ -169,13 +200,17 @@ def _queue_entry(item: object) -> tuple[object, object]:
 
 def max_tasks(value: object, _directory: str) -> int:
     """After how many tasks a worker process is replaced."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidValue(f"expected a whole number from 1: how many tasks a worker process runs, got {value!r}")
+    return _count(value, "how many tasks a worker process runs")
+
+
+def _count(value: object, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TASKS:
+        raise InvalidValue(f"expected a whole number from 1 to {_MOST_TASKS:,}: {what}, got {shown(value)}")
     return value
 
 
 _BYTES = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|[kKMGT]i?B)\s*")
-_LEAST_MEMORY = 1 << 20
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 20, 1 << 50
 
 
 def memory(value: object, _directory: str) -> int:
@@ -185,16 +220,16 @@ def memory(value: object, _directory: str) -> int:
         unit = parts[2].upper()
         base = 1024 if "I" in unit else 1000
         amount = int(float(parts[1]) * base ** "BKMGT".index(unit[0]))
-    if isinstance(amount, bool) or not isinstance(amount, int) or amount < _LEAST_MEMORY:
-        raise InvalidValue(f"expected an amount of memory from 1 MiB, such as '512MiB', or bytes, got {value!r}")
+    if isinstance(amount, bool) or not isinstance(amount, int) or not _LEAST_MEMORY <= amount <= _MOST_MEMORY:
+        raise InvalidValue(
+            f"expected an amount of memory from 1 MiB to 1024 TiB, such as '512MiB', or bytes, got {shown(value)}"
+        )
     return amount
 
 
 def max_pending(value: object, _directory: str) -> int:
     """How many tasks may be due and wait."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidValue(f"expected a whole number from 1: how many tasks may be due and wait, got {value!r}")
-    return value
+    return _count(value, "how many tasks may be due and wait")
 
 
 def when_full(value: object, _directory: str) -> WhenFull:
@@ -245,6 +280,29 @@ def programs(value: object, directory: str) -> bool | tuple[str, ...]:
     # A name without a slash is looked for on the PATH when it runs, as in a shell.
     paths = [os.path.expanduser(os.fspath(path)) for path in value]
     return tuple(os.path.normpath(os.path.join(directory, path)) if os.sep in path else path for path in paths)
+
+
+def outboxes(value: object, directory: str) -> tuple[object, ...]:
+    """The databases with an outbox: paths of SQLite files, `module:attribute`, or (in code) functions and engines that
+    connect.
+    """
+    if not isinstance(value, list | tuple):
+        raise InvalidValue(f"expected a list of the databases that have an outbox, {OUTBOX_FORMS}; got {value!r:.200}")
+    return tuple(_outbox(item, directory) for item in value)
+
+
+def _outbox(item: object, directory: str) -> object:
+    text = os.fspath(item) if isinstance(item, str | os.PathLike) else None
+    if isinstance(text, str) and text:
+        scheme = _SCHEME.match(text)
+        is_sqlite = scheme is not None and scheme[1].lower() == "sqlite"
+        if _APP.fullmatch(text) and not is_sqlite:
+            return text
+        if scheme is None or is_sqlite:
+            return store_path(store_url(text, directory))
+    elif text is None and (callable(item) or callable(getattr(item, "connect", None))):
+        return item
+    raise InvalidValue(f"expected a database that has an outbox: {OUTBOX_FORMS}; got {item!r:.200}")
 
 
 def app(value: object, _directory: str) -> str:

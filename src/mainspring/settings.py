@@ -30,6 +30,7 @@ _FOR_PROGRAMS = frozenset({"TASK_ID", "ATTEMPT", "RUN_AT"})  # what a program is
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a daemon goes by. Durations are microseconds; paths are absolute; `origins` says where each value is from.
 
+    `outboxes`: absolute paths of SQLite databases, `module:attribute`, or (in code) what `transactional` knows to open.
     `queues`: those served, each with its limit (None: no own limit); None: all. `programs`: None leaves it to the
     store (a file that only its owner can write: yes). `name`: None is the module that made the daemon. `max_pending`
     None: no bound; `full_timeout` None: adding waits as long as it takes. `pool` None: threads where the daemon is part
@@ -53,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     allow: tuple[str, ...]
     programs: bool | tuple[str, ...] | None
+    outboxes: tuple[object, ...]
     app: str | None
     clock: object | None
     origins: dict[str, str]
@@ -125,6 +127,7 @@ def _chosen(chooser: "_Chooser", directory: str) -> Settings:
         name=take("name", values.name, None),
         allow=take("allow", values.allow, ()),
         programs=take("programs", values.programs, None),
+        outboxes=take("outboxes", values.outboxes, ()),
         app=take("app", values.app, None),
         clock=take("clock", lambda value, _: value, None),
         origins=chooser.origins,
@@ -184,9 +187,21 @@ def open_store(url: str | os.PathLike[str], *, create: bool) -> "Store":
 
         refuse_memory()
         return MemoryStore()
+    if full.startswith("postgresql:"):
+        return _postgres(full, create=create)
     from mainspring.store.sqlite import SqliteStore
 
     return SqliteStore(values.store_path(full), create=create)
+
+
+def _postgres(url: str, *, create: bool) -> "Store":
+    try:
+        from mainspring.store.postgres import PostgresStore
+    except ImportError as error:
+        raise StoreError(
+            f"a store on PostgreSQL needs psycopg ({error}): pip install 'mainspring[postgres]'"
+        ) from error
+    return PostgresStore(url, create=create)
 
 
 # ── where values are ───────────────────────────────────────────────────────────────────────────────────────────

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 import msgspec
 
+from mainspring.asked import as_limit
 from mainspring.engine.definitions import (
     ListenerDefinition,
     ScheduleDefinition,
@@ -111,7 +112,8 @@ class Schedule(_Handle):
         return None if at is None else to_datetime(at)
 
     def next(self, n: int = 1) -> list[datetime]:
-        """The next `n` occurrences after now."""
+        """The next `n` occurrences after now; 100,000 at most."""
+        as_limit(n, "n")
         trigger = decode_trigger(self.definition.trigger)
         out: list[datetime] = []
         at = to_datetime(self._client.clock.now())
@@ -143,10 +145,12 @@ class Schedule(_Handle):
         return None if at is None else to_datetime(at)
 
     def resume(self) -> None:
-        """Go on from now; occurrences of the pause are not made up for."""
+        """Go on from now; occurrences of the pause are not made up for. Without a pause nothing changes."""
         now = self._client.clock.now()
 
         def resume(standing: Standing) -> Standing:
+            if not standing.paused:  # what was due while no daemon ran is still to be made, or told as missed
+                return standing
             definition = schedule_of(standing)
             return msgspec.structs.replace(resumed(standing, definition), next_run_at=first_run(definition, now))
 

@@ -163,10 +163,13 @@ def _listener_state(standing: Standing, living: set[int]) -> str:
 
 def unresolved(store: Store, nodes: list[NodeRow]) -> int:
     """How many tasks wait that no running daemon knows how to run."""
-    if not nodes:
-        return 0
-    unknown_to_all = set.intersection(*(set(node.unknown) for node in nodes))
-    return store.waiting(sorted(unknown_to_all)) if unknown_to_all else 0
+    unknown = unknown_to_all(nodes)
+    return store.waiting(sorted(unknown)) if unknown else 0
+
+
+def unknown_to_all(nodes: list[NodeRow]) -> set[int]:
+    """The lanes that none of these daemons can run; none where there is no daemon."""
+    return set.intersection(*(set(node.unknown) for node in nodes)) if nodes else set()
 
 
 def percentiles(lateness: list[int]) -> Lateness:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from mainspring.adding import Adder, Duration, Moment
 from mainspring.errors import InvalidArguments, StoreError, TaskNotFound, TooLate
+from mainspring.store.arrivals import is_outbox_id
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Again, Cancel, Change, Demand, Release, Reschedule, TaskRow, Verdict
 from mainspring.task import too_late
@@ -65,14 +66,28 @@ class Steering:
 
     def find_row(self, id: str) -> TaskRow:  # noqa: A002  # the contract's word
         """The stored row; `TaskNotFound` when there is none."""
-        number = _number(id)
+        number = self._came(id) if is_outbox_id(str(id)) else _number(id)
         row = None if number is None else self.store.get(number)
         if row is None:
             raise TaskNotFound(f"there is no task {id!r} in {self.store.url}; `mainspring list` shows what there is")
         return row
 
+    def _came(self, id: str) -> int:  # noqa: A002
+        """The number of a task that was added within a transaction."""
+        arrival = self.store.arrivals.find(id)
+        if arrival is None:
+            raise TaskNotFound(
+                f"the task {id} has not come from its outbox: its transaction is open or was rolled back, or no daemon "
+                f"that was told of the database (outboxes=) has run since"
+            )
+        if arrival.task is None:
+            raise TaskNotFound(f"the task {id} was cancelled before it came from its outbox")
+        return arrival.task
+
     def cancel(self, id: str) -> Cancellation:  # noqa: A002
         """Cancel a task; the answer is the truth also when it races with the start."""
+        if is_outbox_id(str(id)) and self.store.arrivals.withdraw(id, self.clock.now()):
+            return Cancellation.CANCELLED
         verdict = self.change_task(id, Cancel())
         if verdict.outcome == "done":
             return Cancellation.CANCELLED
@@ -161,15 +176,15 @@ class Steering:
         )
 
     def own_answer(self, node: int) -> bool:  # noqa: ARG002  # a started daemon overrides it
-        """Is this the node of a daemon that this thread drives by hand, so that nobody else would answer?"""
+        """Is this the node of a daemon that is driven by hand, so that nobody but this thread would answer?"""
         return False
 
-    def answer_own(self) -> None:
+    def answer_own(self, node: int) -> None:
         """A daemon that is driven by hand answers what was asked of it."""
 
     def _answer_inline(self, node: int, task: int | None, demand: Demand) -> Verdict:
         request = self.store.ask(node, task, demand)
-        self.answer_own()
+        self.answer_own(node)
         answer = self.store.answered(request)
         if answer is None:
             raise StoreError(

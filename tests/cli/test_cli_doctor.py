@@ -1,7 +1,11 @@
 """`doctor` finds what is wrong, says what to do, and fails when it must."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
+from mainspring import Daemon
 from mainspring.cli import checks
 from mainspring.store.rows import NewNode
 
@@ -60,6 +64,21 @@ def test_a_node_that_was_not_settled(cli):
     store.close()
     text = cli("doctor").stdout
     assert "ended without settling: 1 (pid 1)" in text
+
+
+def test_outboxes_are_reached_and_counted(cli, write):
+    write("pyproject.toml", "[tool.mainspring]\noutboxes = ['orders.db', 'later.db', 'sqlite:broken.db']")
+    write("broken.db", "not a database, however long it is " * 100)
+    with closing(sqlite3.connect("orders.db")) as con, con:
+        assert "0 tasks wait" in cli("doctor", code=1).stdout
+        with closing(Daemon("mainspring.db")) as daemon:
+            daemon.add_tasks([{"work": "shop:ship"}] * 3, connection=con)
+    text = cli("doctor", code=1).stdout
+    assert f"ok    outbox    {cli.directory}/orders.db: 3 tasks wait to be moved" in text
+    assert f"ok    outbox    {cli.directory}/later.db is not there yet" in text
+    assert "fail  outbox" in text
+    write("pyproject.toml", "[tool.mainspring]\noutboxes = ['mainspring.db']")
+    assert "is the store itself" in cli("doctor", code=1).stdout
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,6 @@ def test_slips_are_wrong_usage(cli, words, hint):
     assert said.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["web"])
-def test_what_is_not_there_yet_is_not_pretended(cli, name):
-    assert "there is no verb" in cli(name, code=2).stderr
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -8,6 +8,7 @@ pytest.register_assert_rewrite("mainspring.testing.conformance")
 
 from mainspring.store.memory import MemoryStore  # noqa: E402 - after the line above: it makes failures tell values
 from mainspring.testing.conformance import CASES, name_of, run  # noqa: E402
+from postgres_server import shared_server  # noqa: E402
 
 
 class MemoryHarness:
@@ -55,7 +56,35 @@ class SqliteHarness:
         pass
 
 
-@pytest.mark.parametrize("harness", [MemoryHarness, SqliteHarness], ids=["memory", "sqlite"])
+class PostgresHarness:
+    """A database of its own in the one server of these tests."""
+
+    def __init__(self, tmp_path):
+        self._url = ""
+
+    def make(self):
+        self._url = shared_server().new_database()
+        return self._open()
+
+    def another(self, store):
+        return self._open()
+
+    def _open(self):
+        from mainspring.store.postgres import PostgresStore
+
+        return PostgresStore(self._url)
+
+    def kill(self, store, seat):
+        seat.drop()
+
+    def close(self):
+        pass
+
+
+HARNESSES = [MemoryHarness, SqliteHarness, PostgresHarness]
+
+
+@pytest.mark.parametrize("harness", HARNESSES, ids=["memory", "sqlite", "postgres"])
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_promise(case, harness, tmp_path):
     run(case, harness(tmp_path))

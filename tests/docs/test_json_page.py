@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mainspring import lateness, shown, status
-from mainspring.cli import changing, importing, overview, previewing, upcoming
+from mainspring import lateness, previewed, shown, status
+from mainspring.cli import changing, importing, overview, upcoming
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/json.md"
 
@@ -24,7 +24,7 @@ def section(heading: str) -> str:
         ("Status", status.Status),
         ("Top", overview.Overview),
         ("Next", upcoming.Upcoming),
-        ("Preview", previewing.Previewed),
+        ("Preview", previewed.Previewed),
         ("Backfill", changing.Backfilled),
         ("Import", importing.Imported),
     ],

@@ -18,11 +18,12 @@ WORDS = set(re.findall(r"\w+", TEXT))
 # What the parts of the package need of each other. Not for users, and not on the page.
 INNER = {
     mainspring.Daemon: {
-        "add_new", "after_adding", "answer_own", "ask", "before_adding", "bound", "build", "by_hand", "change_task",
+        "add_new", "after_adding", "answer_own", "ask", "before_adding", "bound", "build", "by_hand",
+        "carries_programs", "change_task",
         "declared", "decode_result",
         "find_row", "forget_engine", "hurry", "start_nothing_more",
         "moment", "new_listener", "new_schedule", "own_answer", "reconcile",
-        "put", "settle_dead", "wait_for",
+        "put", "rows_of", "settle_dead", "store_file", "wait_for",
     },
     mainspring.Task: {"row"},
     mainspring.TaskFunction: {"registered"},

@@ -71,3 +71,26 @@ def test_a_stopped_daemon_is_not_moved_along(clock, tmp_path):
     with daemon:
         assert task.refresh().state == "succeeded"
         assert task.lateness == timedelta(hours=1)
+
+
+def test_one_steers_what_another_one_holds(tmp_path, clock):
+    """Nobody but the thread of the test would answer: it does not wait for itself."""
+    worker, client, web = (Daemon(str(tmp_path / "one.db"), clock=clock, name=name) for name in ("w", "c", "web"))
+    told = []
+
+    @worker.task(name="t:note")
+    def note(number):
+        if number == 3:
+            told.append(client.cancel(tasks[2].id))  # from inside a body, too
+
+    with worker, web:
+        tasks = [note.after("3s").enqueue(number) for number in range(3)]
+        clock.advance("1s")
+        assert tasks[0].refresh().row.holder is not None
+        told += [client.cancel(tasks[0].id), web.cancel(tasks[1].id)]
+        client.pause()
+        client.resume()
+        note.enqueue(3)
+        clock.advance("1h")
+    assert told == ["cancelled", "cancelled", "cancelled"]
+    assert [task.refresh().state for task in tasks] == ["cancelled"] * 3

@@ -99,3 +99,18 @@ def test_every_counts_without_being_asked_for_each(interval, after, length):
     while at is not None and at <= until:
         count, at = count + 1, trigger.next_us(at)
     assert trigger.count_us(after, until) == count
+
+
+def test_resuming_what_is_not_paused_loses_nothing(url, clock):
+    """What fell due while no daemon ran is still to be made: it was passed over, and nobody told."""
+    from mainspring import Daemon
+
+    daemon = Daemon(url, clock=clock, name="tests")
+    daemon._warned = True
+    schedule = daemon.add_schedule("no:where", "1m", name="s")
+    clock.advance("5m")
+    schedule.resume()
+    with daemon:
+        found = daemon.find(schedule="s")
+        assert sum(task.missed_count or 1 for task in found if task.occurrence <= clock.time) == 5
+    daemon.close()

@@ -94,6 +94,21 @@ def test_programs_take_a_place_beside(processes):
     assert daemon.add_task("child_bodies:double", [2]).result(LONG) == 4
 
 
+def test_a_program_beside_a_child_that_dies_is_recorded_as_it_ran(processes, fifo):
+    daemon = processes(workers=1)
+    daemon.add_task("pool_bodies:started_at").result(LONG)  # its child is there
+    [place] = daemon._engine.pool.places
+    program = daemon.add_task(["sh", "-c", 'cat "$0"', fifo])
+    running(daemon, program)
+    child = place.child
+    child.kill()
+    until(daemon, lambda: place.child is not None and place.child is not child and place.child.ready)
+    release(fifo)
+    assert program.wait(LONG)
+    assert (program.state, program.attempt) == ("succeeded", 1)
+    assert program.run_at <= program.started_at <= program.finished_at
+
+
 def test_what_the_daemon_has_registered_is_judged_once(processes, tmp_path, monkeypatch):
     installed = tmp_path / "site-packages"  # what is there is only run because it is registered
     installed.mkdir()
@@ -292,3 +307,13 @@ def test_listeners_run_in_processes_of_their_own(processes, tmp_path):
     size = ledger.stat().st_size
     assert daemon.status().nodes == []
     assert ledger.stat().st_size == size
+
+
+def test_a_process_that_says_what_cannot_be_read_is_replaced(processes, caplog):
+    daemon = processes(workers=1)
+    task = daemon.add_task("pool_bodies:babble")
+    until(daemon, lambda: task.refresh().row.losses >= 1)
+    assert "said what cannot be read" in caplog.text
+    assert task.attempts[0].reason == "worker lost"
+    task.cancel()
+    assert daemon.add_task("pool_bodies:perhaps_wait", (None,)).wait(LONG)

@@ -165,3 +165,27 @@ def test_all_that_is_held_can_be_told_while_workers_take_from_it():
     timeline = Timeline()
     timeline.held = Shared({1: held(1), 2: held(2)})
     assert ids(timeline.every()) == [1, 2]
+
+
+def test_what_was_put_off_and_hastened_goes_to_one_worker():
+    timeline = Timeline()
+    timeline.add([held(1, 10)])
+    [one] = timeline.due(10, 9)
+    assert timeline.take(one)
+    timeline.put_off(one, 20)
+    assert timeline.hasten([one])
+    assert timeline.hasten([one])
+    assert timeline.due(15, 9) == [one]
+    assert timeline.due(25, 9) == []  # it waits for a worker
+    assert not timeline.hasten([one])
+    assert timeline.next() is None
+
+
+def test_an_entry_of_an_earlier_reservation_takes_nothing_of_a_later_one():
+    timeline = Timeline()
+    first, second = held(1, 10), held(1, 10)
+    timeline.add([first])
+    assert timeline.take(first)
+    timeline.add([second])
+    assert not timeline.take(first)
+    assert timeline.take(second)

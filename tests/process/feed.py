@@ -15,7 +15,8 @@ from mainspring import Daemon
 LEDGER = os.environ["LEDGER"]
 # the run_at of a program is text in its environment: the ledger has it as it is
 PROGRAM = """
-note() { echo "$1 $MAINSPRING_TASK_ID $MAINSPRING_ATTEMPT 0 $(date +%s%6N) $MAINSPRING_RUN_AT sh $$" >> "$LEDGER"; }
+task="$MAINSPRING_TASK_ID $MAINSPRING_ATTEMPT 0"
+note() { echo "$1 $task $(date +%s%6N) $MAINSPRING_RUN_AT sh $$ $PPID" >> "$LEDGER"; }
 note B; sleep "$0"; note E
 """
 client = Daemon(os.environ["STORE"])

@@ -151,7 +151,7 @@ class Ledger:
             if what == "F":
                 self.finals[int(task)] += 1
                 continue
-            attempt, _, at, run_at, _, _ = rest
+            attempt, _, at, run_at, *_ = rest
             run_at = int(run_at) if run_at.isdigit() else None
             (self.begun if what == "B" else self.ended)[int(task)].append(Begun(int(attempt), int(at), run_at))
 
@@ -174,6 +174,9 @@ def _against(row, attempts, ledger):
     reasons = {one.attempt: one.reason for one in attempts}
     lost = sum(reason == "worker lost" for reason in reasons.values())
     last = row.attempt not in reasons and row.attempt > 0
+    # a daemon that outlives its worker tells the loss that ends a task with the task itself
+    ended_so = last and row.state is State.FAILED and row.reason in ("poison", "lost")
+    lost += ended_so
     if row.state not in FINISHED:
         yield "is in no final state"
     if row.holder is not None:
@@ -197,7 +200,7 @@ def _against(row, attempts, ledger):
     silent = set(reasons) | ({row.attempt} if last else set())
     silent -= {one.attempt for one in begun}
     # cancelled between the start and the first step of a coroutine, or the program's first line
-    if row.state is State.CANCELLED:
+    if row.state is State.CANCELLED or ended_so:
         silent.discard(row.attempt)
     if any(reasons.get(attempt) != "worker lost" for attempt in silent):
         yield f"attempts {silent} never began: {begun}"

@@ -1,7 +1,8 @@
 """The tasks that the tests of this folder run, and the ledger in which each body notes what really happened.
 
 The ledger is a text file; every line is one `write` with O_APPEND, which survives SIGKILL of the writer:
-`B <task> <attempt> <fence> <now µs> <run_at µs> <name> <pid>` when a body begins, the same with `E` when it ends,
+`B <task> <attempt> <fence> <now µs> <run_at µs> <name> <pid> <parent's pid>` when a body begins, the same with `E` when
+it ends,
 `F <task> <state>` when the daemon says that a final state was recorded.
 """
 
@@ -32,7 +33,7 @@ def note(what):
     """What the body that calls this does now."""
     me = context()
     run_at = round(me.run_at.timestamp() * 1_000_000)
-    write(what, me.task_id, me.attempt, me.fence, time.time_ns() // 1000, run_at, me.name, os.getpid())
+    write(what, me.task_id, me.attempt, me.fence, time.time_ns() // 1000, run_at, me.name, os.getpid(), os.getppid())
 
 
 @daemon.task

@@ -14,7 +14,38 @@ from mainspring.store.sqlite import SqliteStore
 
 T = 1_800_000_000_000_000
 STRANGER = 54_321
-as_root = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+ROOT = hasattr(os, "getuid") and os.getuid() == 0
+given_away = pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("really", marks=pytest.mark.skipif(not ROOT, reason="only root can give files away")),
+        "as it is told",
+    ],
+    indirect=True,
+)
+
+
+@pytest.fixture
+def given(request, monkeypatch):
+    """Gives a file to another user: really, or (without root, too) as far as whoever asks for its owner is told."""
+
+    def really(path):
+        os.lchown(path, STRANGER, STRANGER)
+
+    def as_it_is_told(path):
+        for name in ("lstat",) if os.path.islink(path) else ("lstat", "stat"):
+            monkeypatch.setattr(os, name, teller(getattr(os, name), os.fspath(path)))
+
+    def teller(ask, path):
+        def told(asked, **named):
+            found = ask(asked, **named)
+            if not isinstance(asked, str | os.PathLike) or os.fspath(asked) != path:
+                return found
+            return os.stat_result([*found[:4], STRANGER, *found[5:10]])
+
+        return told
+
+    return really if request.param == "really" else as_it_is_told
 
 
 @contextmanager
@@ -104,39 +135,39 @@ def test_a_link_beside_the_store_is_refused(tmp_path, ending):
     assert target.read_text() == "precious"
 
 
-@as_root
+@given_away
 @pytest.mark.parametrize("dangling", [False, True])
-def test_another_users_link_is_not_followed(tmp_path, dangling):
+def test_another_users_link_is_not_followed(tmp_path, dangling, given):
     target = tmp_path / "target.db"
     if not dangling:
         SqliteStore(str(target)).close()
     link = tmp_path / "a.db"
     link.symlink_to(target)
-    os.lchown(link, STRANGER, STRANGER)
+    given(link)
     with pytest.raises(StoreError, match="belongs to another user"):
         SqliteStore(str(link))
     assert target.exists() is not dangling
 
 
-@as_root
+@given_away
 @pytest.mark.parametrize("ending", ["-wal", "-nodes"])
-def test_what_another_user_put_beside_it_is_refused(tmp_path, ending):
+def test_what_another_user_put_beside_it_is_refused(tmp_path, ending, given):
     path = str(tmp_path / "a.db")
     SqliteStore(path).close()
     if ending == "-nodes":
         os.mkdir(path + ending)
     else:
         open(path + ending, "wb").close()
-    os.chown(path + ending, STRANGER, STRANGER)
+    given(path + ending)
     with pytest.raises(StoreError, match="belongs to another user"):
         SqliteStore(path)
 
 
-@as_root
-def test_another_users_store_starts_no_programs_unless_it_is_said(tmp_path):
+@given_away
+def test_another_users_store_starts_no_programs_unless_it_is_said(tmp_path, given):
     path = str(tmp_path / "a.db")
     SqliteStore(path).close()
-    os.chown(path, STRANGER, STRANGER)
+    given(path)
     with closing(Daemon(path, name="tests")) as daemon, daemon:
         task = daemon.add_task(["true"])
         daemon.drain("20s")

@@ -1,13 +1,12 @@
 """Bugs that the simulation must find: each is planted by a patch, and does to the real code what a slip would.
 
-`PLANTS` names a seed of `storm` that finds each.
+`PLANTS` names the first seed of `storm` that finds each.
 """
 
 import msgspec
 
 from mainspring.engine import claimer, settle
 from mainspring.engine.attempt import Attempt
-from mainspring.engine.desk import Desk
 from mainspring.engine.lease import Lease
 from mainspring.engine.peers import Peers
 from mainspring.engine.planner import Planner
@@ -30,7 +29,6 @@ def early(monkeypatch):
         held.run_at -= 1
         real(self, held, slot)
 
-    add = Attempt.__init__  # noqa: F841
     monkeypatch.setattr(Attempt, "run", run)
     due, following = claimer.Timeline.due, claimer.Timeline.next
     monkeypatch.setattr(claimer.Timeline, "due", lambda self, now, limit: due(self, now + 1, limit))
@@ -228,17 +226,9 @@ def waits_for_the_gone(monkeypatch):
     monkeypatch.setattr(Turnstile, "_missed", missed)
 
 
-def news_alone(monkeypatch):
-    """The desk does not look for schedules and requests that it was not told of."""
-
-    def step(self, now, real=Desk.step):
-        self._safety_at = 1 << 62
-        return real(self, now)
-
-    monkeypatch.setattr(Desk, "step", step)
-
-
 PLANTS = {
     early: 1, forgotten: 1, acknowledged_early: 3, settled_early: 5, no_take_over: 4, take_over_of_the_living: 2,
-    unfenced: 23,
+    unfenced: 23, started_uncovered: 37, leases_by_the_wall_clock: 493, limits_by_the_wall_clock: 127, made_twice: 1,
+    wakes_alone: 686, attempt_not_counted: 2, cancelled_though_it_runs: 175, key_not_unique: 1, unfinished_pruned: 6,
+    waits_for_the_gone: 58,
 }  # fmt: skip

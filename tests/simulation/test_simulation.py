@@ -2,6 +2,7 @@
 
 import json
 import logging
+from inspect import isfunction
 
 import plants
 import pytest
@@ -52,9 +53,23 @@ def test_something_comes_between_the_store_and_its_callers_in_each_way():
     assert ways == set(AT_A_CALL)
 
 
-@pytest.mark.parametrize(("bug", "seed"), plants.PLANTS.items(), ids=lambda bug: getattr(bug, "__name__", None))
-def test_planted_bugs_are_found(bug, seed, monkeypatch):
-    scenario.storm(seed)
-    bug(monkeypatch)
-    with pytest.raises(Violation):
+def breaks(seed):
+    try:
         scenario.storm(seed)
+    except Violation:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(("bug", "first"), plants.PLANTS.items(), ids=lambda bug: getattr(bug, "__name__", None))
+def test_planted_bugs_are_found(bug, first, monkeypatch):
+    bug(monkeypatch)
+    # what is changed in the engine may move a bug to another seed
+    found = next(seed for seed in (first, *range(1, 200)) if breaks(seed))
+    monkeypatch.undo()
+    assert not breaks(found)
+
+
+def test_every_plant_is_looked_for():
+    planted = {one for one in vars(plants).values() if isfunction(one)}
+    assert planted == set(plants.PLANTS)

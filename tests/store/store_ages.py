@@ -10,6 +10,7 @@ UNDO: tuple[str, ...] = (
     "DROP INDEX task_occurrence; ALTER TABLE task DROP COLUMN occurrence; ALTER TABLE task DROP COLUMN missed_until; "
     "ALTER TABLE task DROP COLUMN missed_count",
     "DROP TABLE imported",
+    "DROP TABLE arrival",
 )
 _OCCURRENCES = 4  # the version from which on there are any
 

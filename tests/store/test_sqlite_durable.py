@@ -149,3 +149,12 @@ def test_after_a_failed_sync_nothing_is_acknowledged_until_the_disk_took_everyth
     [third] = store.add([task(key="third")], T)
     assert store.get(third.id).key == "third"
     assert not [row for row in store.find(Filter()) if row.key == "second"]
+
+
+def test_a_place_is_free_again_when_it_could_not_be_written_down(store, disk):
+    disk.broken = True
+    with pytest.raises(StoreError, match="the disk did not take"):
+        store.join(node())
+    disk.broken = False
+    seat = store.join(node())  # also when it gets the same number
+    assert [row.id for row in store.nodes() if row.alive] == [seat.node]

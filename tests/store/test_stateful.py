@@ -1,4 +1,4 @@
-"""The memory store and the SQLite store keep what the port promises, through crashes, restarts and upgrades."""
+"""The stores keep what the port promises, through crashes, restarts and upgrades."""
 
 from contextlib import closing
 
@@ -11,7 +11,9 @@ from store_machine import StoreMachine
 
 from mainspring.store.memory import MemoryStore
 from mainspring.store.migrate import STEPS, bring_up
+from mainspring.store.postgres import PostgresStore
 from mainspring.store.sqlite import SqliteStore
+from postgres_server import shared_server
 from stateful_profile import profile
 
 
@@ -41,9 +43,28 @@ class SqliteMachine(StoreMachine):
         self.model.nodes = dict.fromkeys(self.model.nodes, False)
 
 
-@pytest.mark.parametrize("machine", [MemoryMachine, SqliteMachine])
-def test_the_port_is_kept(machine):
-    run_state_machine_as_test(machine, settings=profile(40, 30))
+class PostgresMachine(StoreMachine):
+    url = ""
+
+    def open(self):
+        self.url = self.url or shared_server().new_database()
+        return PostgresStore(self.url)
+
+    def lose(self, node):
+        self.seats[node].drop()
+
+    @rule()
+    def reopen(self):
+        """All processes end."""
+        self.store.close()
+        self.store = self.open()
+        self.seats.clear()
+        self.model.nodes = dict.fromkeys(self.model.nodes, False)
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(MemoryMachine, 40), (SqliteMachine, 40), (PostgresMachine, 15)])
+def test_the_port_is_kept(machine, examples):
+    run_state_machine_as_test(machine, settings=profile(examples, 30))
 
 
 def test_an_older_file_is_what_the_older_program_made(tmp_path):

@@ -76,6 +76,9 @@ BROKEN = {
     "UPDATE standing SET holder = 55": "schedule 's' is held by the daemon 55",
     "UPDATE node SET unknown = '[\"x\"]'": "daemon 1 cannot be read",
     "INSERT INTO request VALUES (1, 1, NULL, '{}', NULL)": "request 1 cannot be read",
+    "UPDATE task SET name = CAST(x'ff' AS TEXT) WHERE id = 50": "task 50 cannot be read: there are bytes",
+    "UPDATE output SET text = CAST(x'ff' AS TEXT)": "cannot be read: 'utf-8'",
+    "UPDATE paused SET queue = CAST(x'ff' AS TEXT); INSERT INTO paused SELECT * FROM paused": "text that is no text",
     "DROP INDEX task_key": "task_key is missing",
     "CREATE TABLE more (x)": "more is not of a store",
 }

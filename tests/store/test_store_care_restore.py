@@ -154,7 +154,7 @@ def test_an_older_store_is_brought_up_to_date_and_a_newer_one_refused(path, copy
     with pytest.raises(NewerStore):
         restore(path, copy, T)
     with closing(apsw.Connection(copy)) as con:
-        con.execute("DROP TABLE imported")
+        con.execute("DROP TABLE arrival")
     version(len(STEPS) - 1)
     assert findings_in(copy) == []
     assert restore(path, copy, T).tasks == 3

@@ -17,13 +17,15 @@ SLEEPING = "# a sleeping body"
 # From the bottom to the top; a module imports from its own layer and from those before it.
 LAYERS = ("errors", "when", "tasks", "store", "engine", "face", "edges")
 ROOMS = frozenset({"errors", "when", "tasks", "store", "engine"})
-EDGES = frozenset({"bench", "cli", "testing", "observe", "__main__", "demo"})
+EDGES = frozenset({"bench", "cli", "testing", "observe", "web", "__main__", "demo"})
 # What only one place may know.
 KEPT = {
     "apsw": "mainspring.store",
     "click": "mainspring.cli",
     "dateutil": "mainspring.when.rrule",  # an extra, loaded on first use
     "rich": "mainspring.cli",
+    "starlette": "mainspring.web",
+    "uvicorn": "mainspring.web",
 }
 
 _CLOCKS = {

@@ -17,6 +17,7 @@ from mainspring.when.instants import isoformat, load_zone
 from mainspring.when.wall import local_zone
 
 if TYPE_CHECKING:
+    from mainspring.store.outbox_connections import Place
     from mainspring.store.protocol import Store
 
 _RELEASED = 1_735_689_600_000_000  # 2025-01-01T00:00Z: a clock before that was never set
@@ -105,18 +106,50 @@ def store(session: Session) -> Iterator[Check]:
     if url == "memory:":
         yield Check("store", "ok", "in memory: what is in it ends with its process")
         return
-    path = "/" + url.removeprefix("sqlite:").lstrip("/")
-    yield from _directory(os.path.dirname(path))
-    if not os.path.exists(path):
-        yield Check("store", "ok", f"none yet at {path}; the first task or `{session.start_command}` makes it")
-        return
-    yield _file(path)
+    if url.startswith("sqlite:"):
+        path = "/" + url.removeprefix("sqlite:").lstrip("/")
+        yield from _directory(os.path.dirname(path))
+        if not os.path.exists(path):
+            yield Check("store", "ok", f"none yet at {path}; the first task or `{session.start_command}` makes it")
+            return
+        yield _file(path)
     try:
         kept = session.client.store
-        yield Check("store", "ok", f"{url}, {sum(kept.stats().counts.values())} tasks")
+        yield Check("store", "ok", f"{kept.url}, {sum(kept.stats().counts.values())} tasks")
         yield from _nodes(kept, session)
     except StoreError as error:
         yield Check("store", "fail", str(error))
+
+
+def outboxes(session: Session) -> Iterator[Check]:
+    """Each database that tasks come from: can it be reached, and how many wait in it?"""
+    try:
+        places = session.outboxes
+    except MainspringError as error:
+        yield Check("outbox", "fail", str(error))
+        return
+    except click.ClickException:  # said with the settings
+        return
+    yield from map(_outbox, places)
+
+
+def _outbox(place: "Place") -> Check:
+    from mainspring.store.outbox import waiting
+    from mainspring.store.outbox_connections import reach
+
+    try:
+        connection = place.connect()
+        if connection is None:
+            return Check("outbox", "ok", f"{place.label} is not there yet")
+        reached = reach(connection)
+        try:
+            count = waiting(reached)
+        finally:
+            reached.close()
+    except Exception as error:  # noqa: BLE001  # any library's
+        advice = "no daemon can take tasks from it; a missing table is made by daemon.create_outbox(connection)"
+        return Check("outbox", "fail", f"{place.label}: {type(error).__name__}: {error}", advice)
+    return Check("outbox", "ok", f"{place.label}: {count:,} tasks wait to be moved")
 
 
 def _directory(directory: str) -> Iterator[Check]:

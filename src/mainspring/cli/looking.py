@@ -3,7 +3,6 @@
 from datetime import tzinfo
 
 import click
-import msgspec
 
 from mainspring.asked import as_kind, as_limit, as_states
 from mainspring.cli.completing import ids, queues, schedules, words
@@ -11,22 +10,15 @@ from mainspring.cli.session import Session
 from mainspring.cli.terminal import COLOURS, clean, coloured, out, pairs, say, table
 from mainspring.cli.verb import verb
 from mainspring.cli.work import what
-from mainspring.shown import ShownAttempt, ShownTask, shown_attempt, shown_task
+from mainspring.shown import ShownTask, shown_task
+from mainspring.shown_in_full import TaskInFull, shown_in_full
 from mainspring.store.rows import Filter, TaskRow
 from mainspring.tasks.state import FINISHED, UNFINISHED, Kind, State
 from mainspring.when.durations import format_duration, parse_duration
 from mainspring.when.readable import distance, exact, span
-from mainspring.why import View, explain, hindrances
+from mainspring.why import View, explain
 
 _OUTPUT_LINES = 20
-
-
-class TaskInFull(ShownTask, frozen=True, kw_only=True):
-    """A task as `show` answers: also its earlier attempts, what its program wrote, and what it waits for."""
-
-    attempts: list[ShownAttempt]
-    output: str | None
-    waits_for: str | None
 
 
 @verb(
@@ -120,12 +112,7 @@ def show_verb(session: Session, id: str, tz: str | None) -> int:  # noqa: A002  
     """Show everything about a task: its times, attempts, error, the end of its output, what it waits for."""
     client = session.client
     row = client.find_row(id)
-    shown = TaskInFull(
-        **msgspec.structs.asdict(shown_task(row, client.registry)),
-        attempts=[shown_attempt(one) for one in client.store.attempts(row.id)],
-        output=client.store.output(row.id),
-        waits_for=_waits_for(session, row),
-    )
+    shown = shown_in_full(view_of(session), row)
     if not session.answer(shown):
         _show(row, shown, client.clock.now(), session.zone(tz))
     return 0
@@ -174,13 +161,6 @@ def _show(row: TaskRow, shown: TaskInFull, now: int, zone: tzinfo) -> None:
         out(f"output{more}:")
         for line in written[-_OUTPUT_LINES:]:
             out(f"  {clean(line, keep=chr(9))}")
-
-
-def _waits_for(session: Session, row: TaskRow) -> str | None:
-    """What else than its instant keeps it from starting."""
-    if row.state is not State.WAITING:
-        return None
-    return next((f"{one.text}: {one.help}" for one in hindrances(view_of(session), row)), None)
 
 
 @verb("why", examples="mainspring why 42\nmainspring why 42 --json")

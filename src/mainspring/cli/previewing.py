@@ -3,7 +3,6 @@
 from datetime import tzinfo
 
 import click
-import msgspec
 
 from mainspring.cli.completing import schedules
 from mainspring.cli.failure import NOT_FOUND, Failure
@@ -14,34 +13,14 @@ from mainspring.cli.terminal import clean, out, say
 from mainspring.cli.verb import verb
 from mainspring.cli.zones import both, named
 from mainspring.errors import InvalidValue, NotFound
-from mainspring.shown import rule_words
+from mainspring.previewed import shown_preview
 from mainspring.standing import Schedule
 from mainspring.when.cron import Cron
 from mainspring.when.every import Every
-from mainspring.when.instants import isoformat, to_datetime
 from mainspring.when.preview import preview, rule_zone
 from mainspring.when.readable import distance
 from mainspring.when.triggers import Trigger, decode_trigger
 from mainspring.when.wall import parse_when
-
-
-class PreviewedOccurrence(msgspec.Struct, frozen=True):
-    """An instant in UTC, in the rule's zone and in the reader's, with notes where clocks are changed."""
-
-    run_at: str
-    at: str
-    local: str
-    notes: list[str]
-
-
-class Previewed(msgspec.Struct, frozen=True):
-    """A rule; `schedule` is null for one that is not stored, `zone` the rule's, `local_zone` the reader's."""
-
-    schedule: str | None
-    rule: str
-    zone: str
-    local_zone: str
-    occurrences: list[PreviewedOccurrence]
 
 
 @verb(
@@ -86,15 +65,7 @@ def _answer(
 ) -> None:
     zone = rule_zone(trigger, after) or local
     found = preview(trigger, after, count, local)
-    shown = Previewed(
-        schedule=None if schedule is None else schedule.name,
-        rule=rule_words(trigger),
-        zone=str(zone),
-        local_zone=str(local),
-        occurrences=[
-            PreviewedOccurrence(isoformat(at), _iso(at, zone), _iso(at, local), list(notes)) for at, notes in found
-        ],
-    )
+    shown = shown_preview(trigger, found, zone, local, None if schedule is None else schedule.name)
     if session.answer(shown):
         return
     out(clean(shown.rule if schedule is None else f"{schedule.name}: {shown.rule}"))
@@ -139,7 +110,3 @@ def expression(text: str, tz: str, gap: str | None, fold: str | None) -> Trigger
         return Every(text)
     except InvalidValue:
         return Cron(text, tz=tz, gap=gap, fold=fold)
-
-
-def _iso(instant: int, zone: tzinfo) -> str:
-    return to_datetime(instant, zone).isoformat(timespec="microseconds")

@@ -33,6 +33,7 @@ FAMILIES: dict[str, dict[str, tuple[str, str]]] = {
         "logs": ("logs", "what a task's program wrote; -f follows"),
         "status": ("status", "daemons, workers, counts, lateness"),
         "top": ("top", "the same live, with what runs, is due and failed"),
+        "web": ("web", "the same over HTTP: a JSON API"),
         "doctor": ("doctor", "check this machine and the store"),
     },
     "Steer": {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mainspring.app import Daemon
     from mainspring.client import Client
     from mainspring.settings import Settings
+    from mainspring.store.outbox_connections import Place
     from mainspring.store.protocol import Store
 
 
@@ -46,6 +47,15 @@ class Session:
         """The full URL of the store; neither opened nor made."""
         return self._place()[0].store
 
+    @property
+    def outboxes(self) -> "tuple[Place, ...]":
+        """The databases that tasks come from."""
+        from mainspring.setting_values import file_of
+        from mainspring.transactional import places_of
+
+        settings = self._place()[0]
+        return places_of(settings.outboxes, file_of(settings.store))
+
     def _connect(self, *, create: bool) -> "Client":
         if self._client is None:
             from mainspring.adding import Adder
@@ -67,20 +77,22 @@ class Session:
 
     def _open(self, url: str, *, create: bool) -> "Store":
         from mainspring.errors import StoreNotFound
+        from mainspring.setting_values import shown_url
         from mainspring.settings import open_store
 
         try:
             return open_store(url, create=create)
         except StoreNotFound:
             raise Failure(
-                f"there is no store at {url}; it is made by `{self.start_command}`, or by the first task that is added "
-                f"(`mainspring now -- PROGRAM`); --store names another place",
+                f"there is no store at {shown_url(url)}; it is made by `{self.start_command}`, or by the first task "
+                f"that is added (`mainspring now -- PROGRAM`); --store names another place",
                 NOT_FOUND,
             ) from None
 
     def _place(self) -> "tuple[Settings, Daemon | None]":
         """The settings that hold, and the Daemon they are from, if one was named."""
         from mainspring.cli.apps import load_app
+        from mainspring.setting_values import shown_url
         from mainspring.settings import load_settings, set_flags
 
         if self._settings is not None:
@@ -94,7 +106,7 @@ class Session:
             settings = self._daemon.settings
             self.start_command = f"mainspring run {spec}"
         elif settings.origins["store"].startswith("flag"):
-            self.start_command = f"mainspring run --store {shlex.quote(self.store_flag or '')}"
+            self.start_command = f"mainspring run --store {shlex.quote(shown_url(self.store_flag or ''))}"
         self._settings = settings
         return settings, self._daemon
 
@@ -104,13 +116,14 @@ class Session:
 
     def check_store(self, daemon: "Daemon", spec: str) -> None:
         """--store and a Daemon whose code names another store: an error, or the wrong store would be touched."""
-        from mainspring.setting_values import store_url
+        from mainspring.setting_values import shown_url, store_url
 
         if self.store_flag is None or not daemon.settings.origins["store"].startswith("argument"):
             return
         if store_url(self.store_flag, os.getcwd()) != daemon.settings.store:
             raise click.UsageError(
-                f"--store {self.store_flag}: the code of {spec} says {daemon.settings.store} itself; leave one out"
+                f"--store {shown_url(self.store_flag)}: the code of {spec} says {shown_url(daemon.settings.store)} "
+                f"itself; leave one out"
             )
 
     def close(self) -> None:

@@ -29,6 +29,10 @@ def path_of(session: Session) -> str:
 
     if session.url == "memory:":
         raise click.UsageError("a store in memory has no file, and ends with its process; give --store a path")
+    if session.url.startswith("postgresql:"):
+        raise click.UsageError(
+            "a store on PostgreSQL has no file: look after it as after every database (pg_dump, replicas, VACUUM)"
+        )
     return os.path.realpath(store_path(session.url))
 
 

@@ -10,23 +10,11 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-# Controls, the other half of them (C1), and what turns the direction of text or breaks lines.
-_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
-_CONTROLS = re.compile(f"[{_UNSAFE}]")
+from mainspring.tasks.plain import clean as clean  # noqa: PLC0414  # all that is shown here passes it
+
 _IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 COLOURS = {"running": "cyan", "succeeded": "green", "failed": "red", "missed": "yellow", "cancelled": "bright_black"}
-
-
-def clean(text: str, keep: str = "") -> str:
-    """Text from outside, with its control characters written out; `keep`: those that may stay (line ends)."""
-    return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else _written(found[0]), text)
-
-
-def _written(character: str) -> str:
-    code = ord(character)
-    return _NAMED.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
 
 
 def out(text: str = "") -> None:

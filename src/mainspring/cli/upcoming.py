@@ -1,12 +1,8 @@
 """`next`: what will run, tasks that wait and occurrences of schedules that are no tasks yet, in order of time."""
 
-import heapq
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Sequence
 
 import click
-import msgspec
 
 from mainspring.asked import as_limit
 from mainspring.cli.completing import schedules
@@ -15,30 +11,11 @@ from mainspring.cli.standings import named, readable
 from mainspring.cli.terminal import out, say, table
 from mainspring.cli.verb import verb
 from mainspring.cli.work import what
-from mainspring.client import Client
-from mainspring.shown import ShownWork, shown_task, shown_work
 from mainspring.standing import Schedule
-from mainspring.store.rows import Filter
-from mainspring.tasks.names import bare_name
-from mainspring.tasks.state import State
+from mainspring.upcoming import Upcoming, upcoming
 from mainspring.when.durations import format_duration, parse_duration
-from mainspring.when.instants import from_datetime, isoformat, parse_instant
+from mainspring.when.instants import parse_instant
 from mainspring.when.readable import distance, exact
-from mainspring.when.triggers import decode_trigger
-
-Paused = frozenset[str | None]  # queues; None among them: everything
-
-
-class Upcoming(ShownWork, frozen=True, kw_only=True):
-    """What will run: `id` of the task, null for an occurrence that is no task yet; `paused`: its queue is."""
-
-    run_at: str
-    name: str
-    id: str | None
-    schedule: str | None
-    queue: str
-    priority: int
-    paused: bool
 
 
 @verb(
@@ -64,10 +41,7 @@ def next_verb(session: Session, names: tuple[str, ...], length: str, limit: int,
     handles = readable(client.schedules())
     if names:
         handles = [named("schedule", handles, name) for name in dict.fromkeys(names)]
-    paused = client.store.paused()
-    waiting = _tasks(client, names, now + ahead, most + 1, paused)
-    coming = [_occurrences(client, one, now, now + ahead, paused) for one in handles]
-    found = list(islice(heapq.merge(waiting, *coming, key=attrgetter("run_at")), most + 1))
+    found = upcoming(client, handles, now + ahead, most + 1, alone=bool(names))
     if not session.answer(found[:most]):
         rows = [
             (distance(at, now), exact(at, zone), one.id or "", one.schedule or "", _words(one))
@@ -89,43 +63,6 @@ def _say_what_is_not_there(handles: Sequence[Schedule], *, cut: bool, limit: int
         say(f"paused: {shown}; mainspring schedules resume NAME")
     if cut:
         say(f"only the first {limit} are shown; --limit {limit * 10} shows more")
-
-
-def _tasks(client: Client, names: Sequence[str], end: int, limit: int, paused: Paused) -> list[Upcoming]:
-    """Waiting tasks that are due before `end` (µs), soonest first; of these schedules, if there are names."""
-    rows = [
-        row
-        for schedule in names or (None,)
-        for row in client.store.find(
-            Filter(states=(State.WAITING,), schedule=schedule, due_before=end + 1, limit=limit)
-        )
-    ]
-    out: list[Upcoming] = []
-    for row in sorted(rows, key=attrgetter("run_at")):
-        shown = shown_task(row, client.registry)
-        parts = {word: getattr(shown, word) for word in Upcoming.__struct_fields__ if word != "paused"}
-        out.append(Upcoming(**parts, paused=None in paused or row.queue in paused))
-    return out
-
-
-def _occurrences(client: Client, schedule: Schedule, now: int, end: int, paused: Paused) -> Iterator[Upcoming]:
-    """The occurrences up to `end` (µs) that are no tasks yet. Of those that are overdue the first stands for all: what
-    becomes of them is the daemon's to say, when there is one.
-    """
-    first = schedule.next_run_at
-    at = None if first is None else from_datetime(first)
-    if at is None or at > end:
-        return
-    definition = schedule.definition
-    trigger, work = decode_trigger(definition.trigger), definition.work
-    parts = msgspec.structs.asdict(shown_work(work.kind, work.work, work.payload, client.registry))
-    while at is not None and at <= end:
-        yield Upcoming(
-            **parts, run_at=isoformat(at), name=work.name or bare_name(work.kind, work.work), id=None,
-            schedule=schedule.name, queue=work.queue, priority=work.priority,
-            paused=None in paused or work.queue in paused,
-        )  # fmt: skip
-        at = trigger.next_us(max(at, now))
 
 
 def _words(one: Upcoming) -> str:

@@ -9,6 +9,7 @@ the `Child` ends: make children on a thread that lives as long as the daemon.
 """
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PACKETS = getattr(socket, "SOCK_SEQPACKET", socket.SOCK_DGRAM) if sys.platform == "linux" else socket.SOCK_DGRAM
+log = logging.getLogger("mainspring")
+
 _CHUNK = 256 * 1024
 _ROOM = 4 * 1024 * 1024  # asked for the feed; the system gives what it allows
 _NOW = getattr(socket, "MSG_DONTWAIT", 0)
@@ -132,7 +135,15 @@ class Child:
                 if answers:
                     break  # the next call finds the same end
                 return None
-            answers += self._frames.answers(data)
+            try:
+                answers += self._frames.answers(data)
+            except msgspec.MsgspecError as error:
+                # its body has written to what is not its own; what it says from here on could be anything
+                log.error("worker process %d said what cannot be read, and is replaced: %s", self.pid, error)  # noqa: TRY400
+                self.kill()
+                if answers:
+                    break
+                return None
             if len(data) < _CHUNK:
                 break
         for answer in answers:

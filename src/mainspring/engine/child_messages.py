@@ -23,6 +23,7 @@ LARGEST_FEED = 64 * 1024  # bytes; a larger payload is asked for by the child an
 CHUNK = 32 * 1024  # characters of a payload that go over `control` at a time
 
 _LENGTH = struct.Struct("!I")
+_LONGEST = 64 << 20  # bytes of a message: a result, its output and a traceback are far less
 
 
 class Feed(msgspec.Struct, array_like=True, gc=False):
@@ -223,7 +224,7 @@ def framed(message: Answer | ControlMessage) -> bytes:
 
 
 class Frames:
-    """Cuts a stream back into messages."""
+    """Cuts a stream back into messages; a `MsgspecError` for what is none: there is no going on after that."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -245,10 +246,17 @@ class Frames:
             self._rest.clear()
         view, at, size = memoryview(data), 0, len(data)
         while size - at >= _LENGTH.size:
-            end = at + _LENGTH.size + _LENGTH.unpack_from(view, at)[0]
+            length = _LENGTH.unpack_from(view, at)[0]
+            if length > _LONGEST:
+                raise msgspec.DecodeError(f"a message of {length:,} bytes; the longest there are have {_LONGEST:,}")
+            end = at + _LENGTH.size + length
             if end > size:
                 break
-            yield decode(view[at + _LENGTH.size : end])
+            try:
+                message = decode(view[at + _LENGTH.size : end])
+            except UnicodeDecodeError as error:  # msgspec lets it through
+                raise msgspec.DecodeError(str(error)) from None
+            yield message
             at = end
         self._rest += view[at:]
 

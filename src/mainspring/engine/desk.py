@@ -60,6 +60,7 @@ class Desk:
         engine = self._engine
         news = engine.watch.drain()
         if news:
+            engine.movers.hear(news)
             engine.claimer.hear(news, now)
             engine.responder.hear(news)
             self._owed |= "*" in news

@@ -17,6 +17,7 @@ from mainspring.engine.claimer import SAFETY_BY_HAND_US, SAFETY_US, Claimer
 from mainspring.engine.desk import steps as desk_steps
 from mainspring.engine.events import Events
 from mainspring.engine.lease import Lease
+from mainspring.engine.mover import Movers
 from mainspring.engine.parts import Parts
 from mainspring.engine.peers import Peers
 from mainspring.engine.plan import Plan
@@ -105,7 +106,9 @@ class Engine:
         whole, count = self.seat.journal, self._processes
         journal = whole.part(count, count + 1) if count else whole
         parts = Parts(self.seat.journal)
-        self.turnstile = Turnstile(self.store, self.node, self.timeline, self.recorder.put, self._timer_loop.wake)
+        self.turnstile = Turnstile(
+            self.store, self.node, self.timeline, self.recorder.put, self._timer_loop.wake, self.recorder.given_back
+        )
         self._attempt = Attempt(
             clock=self.clock,
             registry=registry,
@@ -151,6 +154,8 @@ class Engine:
         self.peers = Peers(self.store, self.node, self._desk_loop, self.events, self.clock, self.plan.lease)
         self.claimer.alone = lambda: self.peers.alone
         self.planner = Planner(self.store)
+        plan = self.plan
+        self.movers = Movers(self.store, plan.outboxes, self.clock, self._driver, programs=plan.outbox_programs)
         self.supervisor = Supervisor(
             store=self.store,
             node=self.node,
@@ -280,6 +285,7 @@ class Engine:
         self._timer_loop.start(fire)
         self._desk_loop.watch(self.watch.fileno())
         self._desk_loop.start(desk)
+        self.movers.start()
         if self.plan.eager:
             self.pool.warm()
             self.pool.await_ready(_READY_S)
@@ -334,6 +340,7 @@ class Engine:
             self._listeners[0].stop()
         self.program_attempts.close()
         self.pool.close()
+        self.movers.stop()
         for loop in (self._timer_loop, self._desk_loop, self._recorder_loop):
             loop.stop()
         self._leave()

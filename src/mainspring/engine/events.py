@@ -11,9 +11,11 @@ from typing import Literal
 import msgspec
 
 from mainspring.store.rows import Settlement
+from mainspring.tasks.plain import CleanValues
 from mainspring.tasks.state import CODES, STATES, State
 
 log = logging.getLogger("mainspring")
+log.addFilter(CleanValues())  # names, errors and reasons come from a store that others write to
 
 _RUNNING, _SUCCEEDED = CODES[State.RUNNING], CODES[State.SUCCEEDED]
 

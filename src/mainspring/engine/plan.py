@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mainspring.engine.child_messages import Setup
+from mainspring.store.outbox_connections import Place
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -27,4 +28,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     setup: Setup | None = None  # what worker processes have to be; None: tasks run on threads
     executor: "Executor | None" = None  # what tasks run on instead; it is the caller's
+    outboxes: tuple[Place, ...] = ()
+    outbox_programs: bool = False  # may what comes from them be programs?
     eager: bool = False  # have one ready before `start` returns, or say why there is none

@@ -320,7 +320,8 @@ class ProcessPool(Pool):
             self._back(back)
             for held in taken:
                 self.ready.ended(held.queue)
-            place.clear()
+            if taken:  # else a program may run here, beside the child
+                place.clear()
             self._fill()
             self._quiet.notify_all()
         self._loop.unwatch(child.fileno())

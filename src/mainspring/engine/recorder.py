@@ -18,8 +18,11 @@ from mainspring.engine.timeline import Held
 from mainspring.errors import StoreError
 from mainspring.store.protocol import Store
 from mainspring.store.rows import Settlement
+from mainspring.tasks.state import CODES, State
 
 log = logging.getLogger("mainspring")
+
+_WAITING = CODES[State.WAITING]
 
 MARK_US = 50_000
 OUTPUT_US = 250_000
@@ -101,6 +104,13 @@ class Recorder:
             self._flooded = False
             self._gather_until = 0
             self._loop.wake()
+
+    def given_back(self) -> set[int]:
+        """The tasks that are free again as soon as that is written."""
+        pending = self._pending
+        # by index, as in `step`; what is written meanwhile is taken from the front
+        last = [pending[place - 1] for place in range(0, -len(pending), -1)]
+        return {one.id for one in last if one.code == _WAITING and not one.keep}
 
     @property
     def waiting(self) -> int:

@@ -74,14 +74,15 @@ class ThreadLoop:
         self._thread = threading.Thread(target=self._run, name=f"mainspring-{self._name}", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Take one last turn and end."""
+    def stop(self, patience: float | None = None) -> None:
+        """Take one last turn and end. Who does not end within `patience` (seconds) is left alone."""
         self._stopping = True
         self._sleeper.wake()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
-            self._sleeper.close()
-            self._thread = None
+            self._thread.join(patience)
+            if not self._thread.is_alive():
+                self._sleeper.close()
+                self._thread = None
 
     def _run(self) -> None:
         if not self._prompt:

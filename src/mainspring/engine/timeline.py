@@ -17,7 +17,7 @@ from mainspring.tasks.options import TaskOptions
 class Held:
     """A reservation in memory, with what is needed to start it without looking anything up."""
 
-    __slots__ = ("ahead", "gone", "id", "lane", "options", "order", "queue", "run_at", "task", "token")
+    __slots__ = ("ahead", "gone", "handed", "id", "lane", "options", "order", "queue", "run_at", "task", "token")
 
     def __init__(self, task: Reservation, token: int, lane: Lane, options: TaskOptions, *, ahead: bool = True) -> None:
         self.id = task.id
@@ -29,6 +29,7 @@ class Held:
         self.options = options
         self.ahead = ahead  # reserved before its instant
         self.gone = False  # withdrawn: a stale entry must not be taken for a later reservation of the same task
+        self.handed = False  # on its way to a worker: another entry for it must not send it a second time
         # the order among what is due: higher priority first, then the earlier instant, then the order of adding
         self.order = (-lane.priority, task.run_at, task.id)
 
@@ -51,22 +52,26 @@ class Timeline:
         with self._lock:
             before = self._heap[0][0] if self._heap else None
             for held in batch:
-                self.held[held.id] = held
-                heapq.heappush(self._heap, (held.run_at, held.id, held))
+                self._due_at(held, held.run_at)
             return bool(self._heap) and (before is None or self._heap[0][0] < before)
 
     def put_off(self, held: Held, at: int) -> None:
         """It was taken and does not start yet: it is due anew at `at` (µs), and may be withdrawn meanwhile."""
         with self._lock:
-            self.held[held.id] = held
-            heapq.heappush(self._heap, (at, held.id, held))
+            self._due_at(held, at)
+
+    def _due_at(self, held: Held, at: int) -> None:
+        """With the lock held."""
+        held.handed = False
+        self.held[held.id] = held
+        heapq.heappush(self._heap, (at, held.id, held))
 
     def hasten(self, batch: Iterable[Held]) -> bool:
         """Of what was put off: it is due at once. True when there is some."""
         some = False
         with self._lock:
             for held in batch:
-                if self.held.get(held.id) is held:
+                if self.held.get(held.id) is held and not held.handed:
                     heapq.heappush(self._heap, (held.run_at, held.id, held))
                     some = True
         return some
@@ -80,7 +85,8 @@ class Timeline:
             heap = self._heap
             while heap and heap[0][0] <= now and len(out) < limit:
                 _, task, held = heapq.heappop(heap)
-                if self.held.get(task) is held:
+                if self.held.get(task) is held and not held.handed:
+                    held.handed = True
                     out.append(held)
             if out:
                 self.handed = out[-1].run_at
@@ -90,7 +96,7 @@ class Timeline:
         """The earliest instant, None when there is none."""
         with self._lock:
             heap = self._heap
-            while heap and self.held.get(heap[0][1]) is not heap[0][2]:
+            while heap and (heap[0][2].handed or self.held.get(heap[0][1]) is not heap[0][2]):
                 heapq.heappop(heap)
             return heap[0][0] if heap else None
 
@@ -114,7 +120,7 @@ class Timeline:
 
     def take(self, held: Held) -> bool:
         """Whoever gets True may start it, change it or give it back; everyone else has lost it."""
-        return not held.gone and self.held.pop(held.id, None) is not None
+        return not held.gone and self.held.get(held.id) is held and self.held.pop(held.id, None) is held
 
     def restore(self, held: Held) -> None:
         """What was taken, and not started after all, may be taken and withdrawn again."""

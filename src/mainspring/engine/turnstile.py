@@ -7,7 +7,7 @@ again when something here has ended, and now and then, for the other may run els
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from mainspring.engine import settle
 from mainspring.engine.pool import Slot
@@ -25,7 +25,9 @@ _MANY = 200  # tasks of one schedule that are looked at
 
 
 class Turnstile:
-    """Turns away, or lets through. `put` takes what became of those turned away; `again` wakes the timer."""
+    """Turns away, or lets through. `put` takes what became of those turned away; `again` wakes the timer; `given_back`
+    says which tasks this daemon gives back at this moment.
+    """
 
     def __init__(
         self,
@@ -34,12 +36,14 @@ class Turnstile:
         timeline: Timeline,
         put: Callable[[Settlement], None],
         again: Callable[[], None],
+        given_back: Callable[[], Collection[int]],
     ) -> None:
         self._store = store
         self._node = node
         self._timeline = timeline
         self._put = put
         self._again = again
+        self._given_back = given_back
         self._lock = threading.Lock()
         self._through: dict[str, Held] = {}  # the last one of each schedule that was let through
         self._waiting: dict[int, Held] = {}
@@ -129,13 +133,14 @@ class Turnstile:
         That another one has started is in the store only some time later: so an earlier one goes first also before
         anybody has it, unless it is not for the same workers, and may wait for ever.
         """
+        given_back = self._given_back()  # by the store it may still be ours
         unfinished = self._siblings(held, now, State.RUNNING, State.WAITING)
         first = [row for row in unfinished if row.state is State.RUNNING or row.run_at < held.run_at]
         lane = held.lane
         mine = lane.queue, lane.priority, lane.kind, lane.work
         return [
             row for row in first
-            if row.holder != self._node
+            if (row.holder != self._node or row.id in given_back)
             and (row.holder is not None or (row.queue, row.priority, row.kind, row.work) == mine)
         ]  # fmt: skip
 

@@ -29,7 +29,8 @@ _LONGEST = 2**32 - 2  # µs, more than an hour; 0 stands for "not known", so wha
 _MOVED = struct.Struct("<qqq")
 _MOVED_AT = 64
 _LEASE = struct.Struct("<q")
-_LEASE_AT, _FLOOR_AT, _UNTIL_AT = 88, 96, 104
+_TRUST = struct.Struct("<qqq")  # floor, until, cut
+_LEASE_AT, _FLOOR_AT, _UNTIL_AT, _CUT_AT, _LENGTH_AT = 88, 96, 104, 112, 120
 HEAD = 128  # bytes, in which all figures are found
 COUNT = 65_536
 _LOOKS = 100  # at an entry that is being written just now; each takes as long as the writing does
@@ -40,6 +41,17 @@ SIZE = HEAD + COUNT * _ENTRY.size
 Buffer = bytearray | mmap.mmap | memoryview
 
 
+class Contact:
+    """What a store on another machine has heard of a node, whose lease counts from that. Whoever speaks with it says
+    so; `heard` is the boot-time instant (µs) before what was heard last was sent, 0 where that is not known or the
+    store has lost sight of the node; `cuts`: how often it has.
+    """
+
+    def __init__(self) -> None:
+        self.heard = 0
+        self.cuts = 0
+
+
 class Journal:
     """The ring over `buffer`: a `mmap` of SIZE bytes (shared), or a `bytearray` where no other process can look.
 
@@ -48,6 +60,7 @@ class Journal:
 
     def __init__(self, buffer: Buffer, part: tuple[int, int] | None = None) -> None:
         self._view = memoryview(buffer)
+        self.contact: Contact | None = None  # None: the operating system tells who lives
         self._next = itertools.count()  # its next() is atomic: writers on several threads never share an entry
         self._shared = part is not None
         first, end = 0, COUNT
@@ -147,10 +160,28 @@ class Journal:
         _LEASE.pack_into(self._view, _FLOOR_AT, floor)  # first: whoever reads in between starts too little
         _LEASE.pack_into(self._view, _UNTIL_AT, until)
 
+    @property
+    def cut(self) -> bool:
+        """Has the store lost sight of the owner? Then nothing starts: others may have what it holds."""
+        return bool(_LEASE.unpack_from(self._view, _CUT_AT)[0])
+
+    @cut.setter
+    def cut(self, cut: bool) -> None:
+        _LEASE.pack_into(self._view, _CUT_AT, cut)
+
+    @property
+    def length(self) -> int:
+        """For how long a lease is good, in µs; 0: the owner has none."""
+        return int(_LEASE.unpack_from(self._view, _LENGTH_AT)[0])
+
+    @length.setter
+    def length(self, length: int) -> None:
+        _LEASE.pack_into(self._view, _LENGTH_AT, length)
+
     def covers(self, token: int, boottime: int) -> bool:
         """May what was reserved under this token start at `boottime`? Read last, before the start."""
-        until = _LEASE.unpack_from(self._view, _UNTIL_AT)[0]
-        return not until or (boottime < until and token > _LEASE.unpack_from(self._view, _FLOOR_AT)[0])
+        floor, until, cut = _TRUST.unpack_from(self._view, _FLOOR_AT)
+        return not cut and (not until or (boottime < until and token > floor))
 
     def close(self) -> None:
         """Let go of the buffer, so that a mapping under it can be closed."""

@@ -15,6 +15,7 @@ import msgspec
 from mainspring.errors import KeyInUse
 from mainspring.store import memory_add
 from mainspring.store import memory_rules as rules
+from mainspring.store.memory_arrivals import MemoryArrivals
 from mainspring.store.memory_requests import Requests
 from mainspring.store.memory_seat import MemorySeat
 from mainspring.store.memory_table import Table, Task
@@ -58,6 +59,7 @@ class MemoryStore(Store):
         self.url = url
         self._lock = RLock()
         self._table = Table()
+        self.arrivals = self._arrivals = MemoryArrivals(self._table, lambda: self._lock, self._tell)
         self._token = 0
         self._paused: set[str | None] = set()
         self._requests = Requests()
@@ -344,6 +346,7 @@ class MemoryStore(Store):
             old = self._table.ended_before(before, limit)
             for task in old:
                 self._table.delete(task)
+            self._arrivals.forget()
             return len(old)
 
     def trim(self, schedule: str, keep: int, limit: int) -> int:
@@ -351,6 +354,7 @@ class MemoryStore(Store):
             beyond = sorted(self._table.among(schedule, FINISHED), key=rules.newest)[keep : keep + limit]
             for task in beyond:
                 self._table.delete(task)
+            self._arrivals.forget()
             return len(beyond)
 
     def watch(self) -> MemoryWatch:

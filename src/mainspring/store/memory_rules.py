@@ -131,7 +131,14 @@ def fits(task: Task, wanted: Filter) -> bool:
         and (wanted.schedule is None or wanted.schedule == new.schedule)
         and (wanted.key is None or wanted.key == new.key)
         and (wanted.due_before is None or task.run_at < wanted.due_before)
+        and (wanted.after is None or _is_behind(task, wanted.after))
     )
+
+
+def _is_behind(task: Task, after: tuple[int, int]) -> bool:
+    if task.state in FINISHED:
+        return (task.finished_at or 0, task.id) < after
+    return (task.run_at, task.id) > after
 
 
 def is_next(standing: Standing, before: int | None) -> bool:

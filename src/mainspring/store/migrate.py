@@ -81,7 +81,14 @@ CREATE TABLE imported (origin TEXT NOT NULL, id INTEGER NOT NULL, task INTEGER N
   WITHOUT ROWID;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING, _OCCURRENCES, _IMPORTED)
+# Which rows of outboxes have come, and as which task; NULL: withdrawn before it came. One stays until it is in no
+# outbox any more (`gone`) and its task is pruned.
+_ARRIVALS = """
+CREATE TABLE arrival (id TEXT PRIMARY KEY, task INTEGER, gone INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX arrival_task ON arrival (task);
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, sqlite_lateness.STEP, _FINDING, _OCCURRENCES, _IMPORTED, _ARRIVALS)
 
 
 def bring_up(con: apsw.Connection, path: str, *, create: bool, steps: tuple[str, ...] = STEPS) -> None:

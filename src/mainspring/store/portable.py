@@ -1,6 +1,7 @@
 """A store as text: one JSON object a line, in an order that can be taken in from the front.
 
-First what the text is; then paused queues, tasks by id with their attempts and output, schedules and listeners; last a
+First what the text is; then paused queues, tasks by id with their attempts and output, what else is known of outboxes,
+schedules and listeners; last a
 line that says it is complete. Instants are µs since 1970-01-01T00:00Z. Arguments, options, results and errors are the
 JSON texts that are stored. Who holds what is left out: it means nothing elsewhere.
 """
@@ -40,11 +41,18 @@ class Pause(msgspec.Struct, frozen=True, tag_field="line", tag="pause", forbid_u
     queue: str | None
 
 
+class OutboxRow(msgspec.Struct, frozen=True, array_like=True):
+    """The id of a row that came from an outbox; `gone`: it is in none any more."""
+
+    id: str
+    gone: bool
+
+
 class TaskLine(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="line", tag="task", forbid_unknown_fields=True,
     omit_defaults=True,
 ):  # fmt: skip
-    """A task; the fields are those of `TaskRow`."""
+    """A task; the fields are those of `TaskRow`. `outbox`: the rows of outboxes that came as this task."""
 
     id: int
     kind: Kind
@@ -73,6 +81,7 @@ class TaskLine(
     missed_count: int | None = None
     attempts: tuple[AttemptRow, ...] = ()
     output: str | None = None
+    outbox: tuple[OutboxRow, ...] = ()
 
 
 class StandingLine(
@@ -90,13 +99,20 @@ class StandingLine(
     status: str | None = None
 
 
+class ArrivalLine(msgspec.Struct, frozen=True, tag_field="line", tag="arrival", forbid_unknown_fields=True):
+    """A row of an outbox that must not become a task any more: it was withdrawn, or its task has been forgotten."""
+
+    id: str
+    withdrawn: bool
+
+
 class End(msgspec.Struct, frozen=True, tag_field="line", tag="end", forbid_unknown_fields=True):
     """The last line: how many lines there are before it."""
 
     lines: int
 
 
-Line = Head | Pause | TaskLine | StandingLine | End
+Line = Head | Pause | TaskLine | ArrivalLine | StandingLine | End
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Line)
@@ -115,10 +131,12 @@ def written(lines: Iterable[Line]) -> Iterator[bytes]:
     yield _encoder.encode(End(count)) + b"\n"
 
 
-def task_line(row: TaskRow, attempts: Iterable[AttemptRow], output: str | None) -> TaskLine:
+def task_line(
+    row: TaskRow, attempts: Iterable[AttemptRow], output: str | None, outbox: Iterable[OutboxRow] = ()
+) -> TaskLine:
     """A task as a line."""
     carried = {name: getattr(row, name) for name in _CARRIED}
-    return TaskLine(**carried, attempts=tuple(attempts), output=output)
+    return TaskLine(**carried, attempts=tuple(attempts), output=output, outbox=tuple(outbox))
 
 
 def standing_line(one: Standing) -> StandingLine:

@@ -9,6 +9,7 @@ process that watches: nobody polls.
 from collections.abc import Sequence
 from typing import Protocol
 
+from mainspring.store.arrivals import Arrivals
 from mainspring.store.journal import Buffer, Journal
 from mainspring.store.rows import (
     Added,
@@ -39,7 +40,8 @@ class Watch(Protocol):
     News are short texts: `due <run_at>` (something may be due then: added, freed, rescheduled, resumed),
     `done` (tasks finished, or changed state), `room` (held tasks started, or wait for a later instant), `ask <node>`
     (a request for that node), `answer` (a request was answered), `standing <kind> <name>` (a schedule or listener
-    changed; `standing` alone: any of them), `nodes` (a node joined or left), `output` (a program wrote).
+    changed; `standing` alone: any of them), `nodes` (a node joined or left), `output` (a program wrote), `outbox <id>`
+    (a row was written into an outbox: see `Arrivals.announce`).
     A hint only: news may come twice, late, or be folded; what counts is what the store then says.
     """
 
@@ -71,9 +73,10 @@ class Seat(Protocol):
 
 
 class Store(Protocol):
-    """Where tasks are kept. 28 methods, exact contracts, no capability flags."""
+    """Where tasks are kept. 28 methods, exact contracts, no capability flags. `arrivals`: what comes from outboxes."""
 
     url: str
+    arrivals: Arrivals
 
     # ── adding ─────────────────────────────────────────────────────────────────────────────────────────────
     def add(self, tasks: Sequence[NewTask], now: int, bound: Bound | None = None) -> list[Added]:

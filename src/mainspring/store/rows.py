@@ -224,7 +224,11 @@ class AttemptRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tasks `find` returns. `name`: the label, or see `tasks.names.answers_to`."""
+    """Which tasks `find` returns. `name`: the label, or see `tasks.names.answers_to`.
+
+    `after` (an instant, an id) goes on behind a row that was found: of unfinished tasks those whose `run_at` and id are
+    later, of finished ones those that finished earlier.
+    """
 
     states: tuple[State, ...] = ()
     name: str | None = None
@@ -233,6 +237,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str | None = None
     key: str | None = None
     due_before: int | None = None
+    after: tuple[int, int] | None = None
     limit: int = 100
 
 

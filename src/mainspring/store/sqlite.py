@@ -9,12 +9,14 @@ of `add` in `sqlite_add`, what lies beside the file in `sqlite_nodes`, news in `
 import os
 import weakref
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import msgspec
 
 from mainspring.errors import StoreError
 from mainspring.store import sqlite_find, sqlite_forks, sqlite_lateness, sqlite_nodes
 from mainspring.store import sqlite_sql as sql
+from mainspring.store.arrivals import Arrivals
 from mainspring.store.histogram import SECOND
 from mainspring.store.rows import (
     Added,
@@ -39,11 +41,12 @@ from mainspring.store.rows import (
     news_of,
 )
 from mainspring.store.sqlite_add import Adder, Unit, insert_unit
+from mainspring.store.sqlite_arrivals import SqliteArrivals
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_nodes import SqliteSeat
 from mainspring.store.sqlite_place import make_folder, resolved
 from mainspring.store.sqlite_settle import clear_node, settle
-from mainspring.store.sqlite_spoilt import Reader, pick
+from mainspring.store.sqlite_spoilt import Reader, as_number, as_text, pick, unreadable
 from mainspring.store.sqlite_sql import Value
 from mainspring.store.sqlite_steer import steer
 from mainspring.store.wake import SocketWatch, Wake
@@ -76,6 +79,7 @@ class SqliteStore:
         self._db = Connections(self.path, create=create)
         self._wake = Wake(self._folder)
         self._adder = Adder(self._db, self._wake.send)
+        self.arrivals: Arrivals = SqliteArrivals(self._db, self._wake.send, self._lane_ids)
         self._lateness = sqlite_lateness.Folding(self._db)
         self._known: dict[tuple[str, int, str, str], Lane] = {}
         self._seats: dict[int, SqliteSeat] = {}
@@ -89,7 +93,7 @@ class SqliteStore:
         return added
 
     def pending(self, now: int, limit: int) -> int:
-        return _int(self._db.look(sql.PENDING, (now, limit))) or 0
+        return as_number(self._db.look(sql.PENDING, (now, limit))) or 0
 
     def _lane_ids(self, names: set[tuple[str, int, str, str]]) -> dict[tuple[str, int, str, str], int]:
         """The lanes of these names, which are made when they are new. They stay for ever, so no lock is needed."""
@@ -100,20 +104,22 @@ class SqliteStore:
             with self._db.write(durable=False) as con:
                 sql.write_rows(con, sql.INSERT_LANES, missing)
             self.lanes()
+            if not names <= self._known.keys():
+                raise unreadable("lanes that were stored are not found")
         return {name: self._known[name].id for name in names}
 
     # ── the hot path ───────────────────────────────────────────────────────────────────────────────────────
     def lanes(self) -> list[Lane]:
         last = max((lane.id for lane in list(self._known.values())), default=0)
-        for lane in _lanes.decode(_text(self._db.look(sql.LANES, (last,)))):
+        for lane in _lanes.decode(as_text(self._db.look(sql.LANES, (last,)))):
             self._known[lane.queue, lane.priority, lane.kind.value, lane.work] = lane
         return sorted(self._known.values(), key=lambda lane: lane.id)
 
     def paused(self) -> frozenset[str | None]:
-        return _queues.decode(_text(self._db.look(sql.PAUSED)))
+        return _queues.decode(as_text(self._db.look(sql.PAUSED)))
 
     def next_due(self, lanes: Sequence[int]) -> int | None:
-        return _int(self._db.look(sql.NEXT_DUE, (_json(lanes),)))
+        return as_number(self._db.look(sql.NEXT_DUE, (_json(lanes),)))
 
     def reserve(self, node: int, lanes: Sequence[int], *, after: int, until: int, limit: int) -> Reserved:
         wanted = _json(lanes)
@@ -159,7 +165,7 @@ class SqliteStore:
         return request
 
     def requests(self, node: int) -> list[Request]:
-        rows = _requests.decode(_text(self._db.look(sql.REQUESTS, (node,))))
+        rows = _requests.decode(as_text(self._db.look(sql.REQUESTS, (node,))))
         return [Request(id_, task, _demand.decode(demand)) for id_, task, demand in rows]
 
     def answer(self, request: int, verdict: Verdict) -> None:
@@ -173,7 +179,7 @@ class SqliteStore:
             return None
         with self._db.write(durable=False) as con:
             con.execute(sql.FORGET_REQUEST, (request,))
-        return _verdict.decode(_text(answer))
+        return _verdict.decode(as_text(answer))
 
     def pause(self, queue: str | None, *, paused: bool) -> None:
         with self._db.write(durable=True) as con:
@@ -183,58 +189,61 @@ class SqliteStore:
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
     def get(self, task: int) -> TaskRow | None:
         row = self._db.look(sql.GET, (task,))
-        return None if row is None else _task.decode(_text(row))
+        return None if row is None else _task.decode(as_text(row))
 
     def find(self, wanted: Filter) -> list[TaskRow]:
         lanes = self.lanes()
         ids = self._ids(sqlite_find.unfinished(wanted, lanes))
         ids += self._ids(sqlite_find.finished(wanted, lanes, wanted.limit - len(ids)))
-        return _tasks.decode(_text(self._db.browse(sql.ROWS_BY_ID, (_json(ids),)))) if ids else []
+        return _tasks.decode(as_text(self._db.browse(sql.ROWS_BY_ID, (_json(ids),)))) if ids else []
 
     def _ids(self, query: sqlite_find.Query | None) -> list[int]:
-        return [] if query is None else _numbers.decode(_text(self._db.browse(*query)))
+        return [] if query is None else _numbers.decode(as_text(self._db.browse(*query)))
 
     def attempts(self, task: int) -> list[AttemptRow]:
-        return _attempts.decode(_text(self._db.look(sql.ATTEMPTS, (task,))))
+        return _attempts.decode(as_text(self._db.look(sql.ATTEMPTS, (task,))))
 
     def output(self, task: int) -> str | None:
         text = self._db.look(sql.OUTPUT, (task,))
-        return None if text is None else _text(text)
+        return None if text is None else as_text(text)
 
     def stats(self) -> Stats:
-        counts = _numbers.decode(_text(self._db.browse(sql.COUNTS)))
-        lateness = _numbers.decode(_text(self._db.browse(sql.LATENESS)))
+        counts = _numbers.decode(as_text(self._db.browse(sql.COUNTS)))
+        lateness = _numbers.decode(as_text(self._db.browse(sql.LATENESS)))
         return Stats(dict(zip(STATES, counts, strict=True)), lateness)
 
     def lateness(self, since: int, *, apart: bool = False) -> list[LateRow]:
         statement = sqlite_lateness.APART if apart else sqlite_lateness.ALTOGETHER
-        return _late_rows.decode(_text(self._db.browse(statement, (since // SECOND,))))
+        return _late_rows.decode(as_text(self._db.browse(statement, (since // SECOND,))))
 
     def waiting(self, lanes: Sequence[int]) -> int:
-        return _int(self._db.browse(sql.WAITING, (_json(lanes),))) or 0
+        return as_number(self._db.browse(sql.WAITING, (_json(lanes),))) or 0
 
     # ── nodes ──────────────────────────────────────────────────────────────────────────────────────────────
     def join(self, node: NewNode) -> SqliteSeat:
         make_folder(self._folder)
-        with self._db.write(durable=True) as con:
-            con.execute(sql.JOIN, (node.host, node.pid, node.version, node.workers, node.started_at, node.app))
-            con.execute(sql.RAISE_TOKEN)
-            con.execute(sql.FORGET_OLD_ANSWERS)
-            # Locked before anybody can see the row. If the commit fails the files stay: the number may by then be
-            # another's, who takes them over.
-            seat = self._seat(_int(con.execute("SELECT max(id) FROM node").get) or 0)
-            self._seats[seat.node] = seat
-            sqlite_nodes.forget_all_but(self._folder, _numbers.decode(con.execute(sql.NODE_IDS).get))
+        with ExitStack() as undo:
+            with self._db.write(durable=True) as con:
+                con.execute(sql.JOIN, (node.host, node.pid, node.version, node.workers, node.started_at, node.app))
+                con.execute(sql.RAISE_TOKEN)
+                con.execute(sql.FORGET_OLD_ANSWERS)
+                # Locked before anybody can see the row. If the commit fails the files stay, unlocked: the number may by
+                # then be another's, who takes them over.
+                seat = self._seat(as_number(con.execute("SELECT max(id) FROM node").get) or 0)
+                undo.callback(self._drop_seat, seat.node)
+                sqlite_nodes.forget_all_but(self._folder, _numbers.decode(con.execute(sql.NODE_IDS).get))
+            undo.pop_all()
         self._wake.send(["nodes"])
         return seat
 
     def _seat(self, node: int) -> SqliteSeat:
         try:
-            return SqliteSeat(self._folder, node)
+            seat = self._seats[node] = SqliteSeat(self._folder, node)
         except OSError as error:
             raise StoreError(
                 f"no place for a daemon in {self._folder} ({error}): make room, and check that it is your directory"
             ) from error
+        return seat
 
     def report(self, node: int, unknown: Sequence[int]) -> None:
         with self._db.write(durable=False) as con:
@@ -245,13 +254,15 @@ class SqliteStore:
             left, news = clear_node(con, node, {}, None)
         if left is not None:
             sqlite_nodes.forget(self._folder, node)
-        seat = self._seats.pop(node, None)
-        if seat is not None:
-            seat.drop()
+        self._drop_seat(node)
         self._wake.send(news)
 
+    def _drop_seat(self, node: int) -> None:
+        if (seat := self._seats.pop(node, None)) is not None:
+            seat.drop()
+
     def nodes(self) -> list[NodeRow]:
-        return sqlite_nodes.rows(self._folder, _nodes.decode(_text(self._db.look(sql.NODES))))
+        return sqlite_nodes.rows(self._folder, _nodes.decode(as_text(self._db.look(sql.NODES))))
 
     def take_over(self, node: int, now: int, silent: int | None = None) -> TakenOver | None:
         with sqlite_nodes.claimed(self._folder, node) as dead:
@@ -295,11 +306,11 @@ class SqliteStore:
     ) -> list[Standing]:
         kinds = ("listener", "schedule") if kind is None else (kind, kind)
         found = self._db.look(sql.STANDINGS, (*kinds, after, -1 if limit is None else limit, before))
-        return _standings.decode(_text(found))
+        return _standings.decode(as_text(found))
 
     def standing(self, kind: str, name: str) -> Standing | None:
         found = self._db.look(sql.STANDING, (kind, name))
-        return None if found is None else _standings.decode(_text(found))[0]
+        return None if found is None else _standings.decode(as_text(found))[0]
 
     def advance(self, standing: Standing, tasks: Sequence[NewTask] = (), now: int = 0, *, durable: bool = True) -> bool:
         unit = Unit(tasks, now, self._lane_ids)
@@ -343,9 +354,8 @@ class SqliteStore:
     def close(self) -> None:
         for watch in list(self._watches):
             watch.close()
-        for seat in list(self._seats.values()):
-            seat.drop()
-        self._seats.clear()
+        for node in list(self._seats):
+            self._drop_seat(node)
         self._wake.close()
         self._db.close()
 
@@ -365,32 +375,15 @@ class SqliteStore:
         self._wake.after_fork_in_child()
         for watch in self._watches:
             watch.after_fork_in_child()
-        for seat in self._seats.values():
-            seat.drop()
-        self._seats.clear()
+        for node in list(self._seats):
+            self._drop_seat(node)
 
 
 def _changing(standing: Standing) -> tuple[Value, ...]:
     """What can change in a schedule or listener, in the order of the statements."""
-    return (
-        standing.app,
-        standing.definition,
-        int(standing.paused),
-        standing.next_run_at,
-        standing.holder,
-        standing.status,
-    )
+    plan = (standing.app, standing.definition, int(standing.paused), standing.next_run_at)
+    return (*plan, standing.holder, standing.status)
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _text(value: object) -> str:
-    assert isinstance(value, str)
-    return value
-
-
-def _int(value: object) -> int | None:
-    assert value is None or isinstance(value, int)
-    return value

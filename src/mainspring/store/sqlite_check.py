@@ -7,6 +7,7 @@ one statement each, and sees one moment. So a store at work is checked as one at
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from itertools import pairwise
 
 import apsw
 import msgspec
@@ -18,6 +19,7 @@ from mainspring.store.row_rules import wrong_with
 from mainspring.store.rows import Demand, Standing, TaskRow, Verdict
 from mainspring.store.sqlite_connection import explained
 from mainspring.store.sqlite_copy import Progress, nothing, opened_to_read
+from mainspring.store.sqlite_torn import torn
 
 _PAGE = 250  # tasks that are read at a time: they may have megabytes each
 _SAID = 100  # findings of one kind; of more the number is said
@@ -30,6 +32,7 @@ _standing = msgspec.json.Decoder(list[Standing])
 _demand = msgspec.json.Decoder(Demand)
 _verdict = msgspec.json.Decoder(Verdict)
 _json = msgspec.json.Decoder(dict[str, object])
+_NOT_READ = (msgspec.DecodeError, ValueError, TypeError)  # the last: a number, or nothing, where text stands
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -52,6 +55,8 @@ def findings_in(path: str, progress: Progress = nothing, understand: Understand 
     try:
         with opened_to_read(os.path.realpath(path)) as con:
             try:
+                if said := torn(con, os.path.realpath(path)):
+                    found.append(Finding("file", said))
                 for finding in _all(con, progress, understand):
                     found.append(finding)  # noqa: PERF402  # what was found before an error counts
             except apsw.Error as error:
@@ -77,10 +82,15 @@ def _all(con: apsw.Connection, progress: Progress, understand: Understand | None
 
 def _bounded(texts: Iterator[str], check: str) -> Iterator[Finding]:
     count = 0
-    for text in texts:
-        count += 1
-        if count <= _SAID:
-            yield Finding(check, text)
+    try:
+        for text in texts:
+            count += 1
+            if count <= _SAID:
+                yield Finding(check, text)
+    except UnicodeDecodeError as error:
+        yield Finding(
+            check, f"there is text that is no text, and what comes after it was not read: {error.object[:50]!r}"
+        )
     if count > _SAID:
         yield Finding(check, f"and {count - _SAID:,} more of this kind")
 
@@ -111,19 +121,33 @@ def _rows(con: apsw.Connection, progress: Progress) -> Iterator[str]:
         yield "there are tasks with numbers below 1"
     while True:
         with _moment(con):
-            ids = con.execute(
-                "SELECT json_group_array(id) FROM (SELECT id FROM task WHERE id > ? ORDER BY id LIMIT ?)", (last, _PAGE)
-            ).get
-            wanted = _ids.decode(ids)
-            text = con.execute(sql.ROWS_BY_ID, (ids,)).get
+            found = con.execute("SELECT id FROM task WHERE id > ? ORDER BY id LIMIT ?", (last, _PAGE))
+            wanted = [int(id_) for (id_,) in found]
+            rows = list(_page(con, wanted))
         if not wanted:
             return
-        rows = list(_decoded(text, wanted))
+        if any(one <= before for before, one in pairwise([last, *wanted])):  # of a damaged page: no way to go on
+            yield f"the numbers of the tasks after {last} are in no order: the rest of them was not read"
+            return
         yield from (said for _, said in rows if said)
         for lost in set(wanted) - {id_ for id_, _ in rows}:
             yield f"task {lost} is of a lane that is not there"
         last = wanted[-1]
         progress(min(last, end), end)
+
+
+def _page(con: apsw.Connection, wanted: list[int]) -> Iterator[tuple[int, str]]:
+    """The ids of the tasks that are there, each with what is wrong with it."""
+    try:
+        text = con.execute(sql.ROWS_BY_ID, (msgspec.json.encode(wanted).decode(),)).get
+    except (UnicodeDecodeError, apsw.SQLError):  # the latter: bytes, which JSON cannot hold
+        if len(wanted) > 1:
+            for id_ in wanted:
+                yield from _page(con, [id_])
+        else:
+            yield wanted[0], f"task {wanted[0]} cannot be read: there are bytes where text stands"
+    else:
+        yield from _decoded(text, wanted)
 
 
 def _decoded(text: str, wanted: list[int]) -> Iterator[tuple[int, str]]:
@@ -164,19 +188,24 @@ def _others(con: apsw.Connection, understand: Understand | None) -> Iterator[str
                     understand(one)
                 if one.status is not None:
                     _json.decode(one.status)
-        except (msgspec.DecodeError, ValueError) as error:
+        except _NOT_READ as error:
             yield f"{kind} {name!r} cannot be read: {error}"
     for id_, demand, answer in con.execute("SELECT id, demand, answer FROM request"):
         try:
             _demand.decode(demand)
             if answer is not None:
                 _verdict.decode(answer)
-        except (msgspec.DecodeError, ValueError) as error:
+        except _NOT_READ as error:
             yield f"request {id_} cannot be read: {error}"
+    for id_, text in con.execute("SELECT task, CAST(text AS BLOB) FROM output"):
+        try:
+            str(text, "utf-8")
+        except _NOT_READ as error:
+            yield f"the output of task {id_} cannot be read: {error}"
     for id_, unknown in con.execute("SELECT id, unknown FROM node"):
         try:
             _ids.decode(unknown)
-        except (msgspec.DecodeError, ValueError) as error:
+        except _NOT_READ as error:
             yield f"daemon {id_} cannot be read: {error}"
 
 
@@ -205,6 +234,10 @@ _BETWEEN: tuple[tuple[str, str], ...] = (
     (
         "SELECT a.task, a.attempt, t.attempt FROM attempt a JOIN task t ON t.id = a.task WHERE a.attempt > t.attempt",
         "task {} has an attempt {}, but only {} were begun",
+    ),
+    (
+        "SELECT id, task FROM arrival WHERE gone AND task NOT IN (SELECT id FROM task)",
+        "the row {} of an outbox is remembered beyond its task {}",
     ),
     ("SELECT queue FROM paused GROUP BY queue HAVING count(*) > 1", "the queue {!r} is paused twice"),
     *(

@@ -6,6 +6,7 @@ For the same reason all connections are closed before a fork and opened again wh
 would inherit SQLite's own account of locks that it does not hold.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,8 +16,12 @@ import apsw
 
 from mainspring.errors import NotAStore, StoreError, Unreadable
 from mainspring.store.migrate import bring_up
-from mainspring.store.sqlite_place import check_place, make_file
+from mainspring.store.sqlite_place import check_place, files_of, make_file
 from mainspring.store.sqlite_sql import Value
+from mainspring.store.sqlite_torn import torn
+from mainspring.store.sqlite_turns import INSIST_MS, Turns
+
+log = logging.getLogger("mainspring")
 
 BUSY_MS = 30_000
 _LOG_PAGES = 1_000  # 4 MB of log: then it is copied into the file
@@ -24,9 +29,12 @@ _CACHE = -16_000  # KB for each connection, taken as needed: the upper levels of
 _LOG_LONG = 4_000  # pages of a log that is copied whole, while writers wait
 _KEEPER_BUSY_MS = 20  # and so long for whoever else writes or reads
 _LOG_KEPT = 16 * 1024 * 1024  # a log that had grown longer is cut to this when it starts afresh
+_CHUNK = 65_536  # bytes of a log that is written again at a time; SQLite takes less than 128 KB
 _CHECKED = 256 * 1024 * 1024  # a file up to this size is checked page by page after an I/O error
 
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
+
+_in_doubt: set[str] = set()  # files on which I/O failed in this process, which may have closed them since
 
 
 class _Slot:
@@ -50,6 +58,8 @@ class Connections:
         self._browsing = _Slot()  # for what may take its time
         self._keeping = _Slot()
         self._slots = (self._writing, self._looking, self._browsing, self._keeping)  # locks are taken in this order
+        self._turns = Turns(path)
+        self._files: tuple[object, ...] = ()  # which files are open, by `files_of`
         self._durable: bool | None = None  # what the writer's `synchronous` is set to
         self._written = self._kept = 0  # pages that the writer has written, and had when the log was last copied
         with self._told():
@@ -64,9 +74,10 @@ class Connections:
             if self._durable is not durable:
                 con.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
                 self._durable = durable
-            con.execute("BEGIN IMMEDIATE")
+            self._begin_to_write(con)
             try:
                 yield con
+                self._check_names()
                 con.execute("COMMIT")
                 self._written = con.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0]
             except BaseException:
@@ -74,6 +85,15 @@ class Connections:
                     with suppress(apsw.Error):  # what went wrong first is what is told
                         con.execute("ROLLBACK")
                 raise
+
+    def _begin_to_write(self, con: apsw.Connection) -> None:
+        """Get the write lock; who has waited for it for a while goes next."""
+        self._turns.give_way()
+        try:
+            con.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:
+            with self._turns.insisting(), _waiting(con, self._busy_ms, INSIST_MS):
+                con.execute("BEGIN IMMEDIATE")
 
     def look(self, statement: str, values: Sequence[Value] = ()) -> object:
         """The one row of a statement (its value, when the row has one), as it is committed now; None without a row."""
@@ -117,8 +137,7 @@ class Connections:
         with self._told():
             if slot.con is None:
                 slot.con = self._connect(_READ_WRITE)
-                slot.con.set_busy_timeout(_KEEPER_BUSY_MS)
-                slot.con.setlk_timeout(_KEEPER_BUSY_MS, 0)
+                _wait_at_most(slot.con, _KEEPER_BUSY_MS)
             self._kept = self._written
             return slot.con.wal_checkpoint(mode=mode)[0]
 
@@ -129,8 +148,8 @@ class Connections:
                 return
             self._closed = True
             con = self._writing.con
-            if con is not None and not self._doubt:
-                with suppress(apsw.Error):  # others are at work: they will do it
+            if con is not None and not self._doubt and files_of(self.path) == self._files:  # else it is another's log
+                with suppress(StoreError), self._told():  # others are at work: they will do it
                     con.set_busy_timeout(0)
                     con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
                     con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
@@ -171,14 +190,16 @@ class Connections:
         except BaseException:
             con.close()
             raise
-        self._writing.con = con
+        self._write_with(con)
+        self._doubt = self.path in _in_doubt
+        if said := torn(con, self.path):
+            log.warning("%s", said)
 
     def _connect(self, flags: int) -> apsw.Connection:
         if self._closed:
             raise StoreError(f"the store {self.path} was closed; make another one to go on")
         con = apsw.Connection(self.path, flags=flags)
-        con.set_busy_timeout(self._busy_ms)
-        con.setlk_timeout(self._busy_ms, 0)  # waits in steps of 1 ms, where the busy handler's grow to 100 ms
+        _wait_at_most(con, self._busy_ms)
         con.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         con.execute(f"PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = {_CACHE}; PRAGMA temp_store = MEMORY")
         con.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT}")
@@ -190,28 +211,55 @@ class Connections:
         if self._doubt:
             self._mend()
         if self._writing.con is None:
-            self._writing.con = self._connect(_READ_WRITE)
+            self._write_with(self._connect(_READ_WRITE))
+        assert self._writing.con is not None
         return self._writing.con
 
-    def _mend(self) -> None:
-        """After an I/O error: look the file over, and bring all that is in the log safely into it.
+    def _write_with(self, con: apsw.Connection) -> None:
+        _wait_at_most(con, INSIST_MS)
+        self._writing.con = con
+        file, *beside = files_of(self.path)  # without a connection the log may become another file, the store may not
+        self._files = (self._files[0] if self._files else file, *beside)
 
-        A failed fsync is reported once; a second one may succeed without having written anything. So the log is not
-        trusted any more: a checkpoint writes its pages afresh and syncs them.
-        """
+    def _check_names(self) -> None:
+        """What is written to a file that was moved or removed while it is open, nobody would find again."""
+        if files_of(self.path) != self._files:
+            raise StoreError(
+                f"the store {self.path} is not the file any more that this process opened (it, its -wal or its -shm "
+                f"was moved, removed or replaced): nothing was stored. Put it back, or start this process anew"
+            )
+
+    def _mend(self) -> None:
+        """After an I/O error: look the file over, and bring all that is in the log safely into it."""
         with ExitStack() as others:
             for slot in self._slots[1:]:
                 others.enter_context(slot.lock)
             self._close_all()
         con = self._connect(_READ_WRITE)
+        try:
+            self._make_sure(con)
+        except BaseException:
+            with suppress(apsw.Error):
+                con.close()
+            raise
+        self._write_with(con)
+        self._durable, self._doubt = True, False
+        _in_doubt.discard(self.path)
+
+    def _make_sure(self, con: apsw.Connection) -> None:
+        """A failed fsync is reported once; a second one may succeed without having written anything.
+
+        So the log is not trusted any more: a checkpoint writes its pages to the file and syncs them. Before that
+        the log itself is written again as it is: if the power fails during the checkpoint, it is all there is.
+        """
         size = con.pragma("page_count") * con.pragma("page_size")
         checked = con.execute("PRAGMA quick_check(1)").get if size <= _CHECKED else "ok"
         if checked != "ok":
-            con.close()
             raise apsw.CorruptError(str(checked))
-        con.execute("PRAGMA synchronous = FULL")
+        con.execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE")  # nobody else writes to the log meanwhile
+        _write_again(f"{self.path}-wal")
+        con.execute("COMMIT")
         con.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._writing.con, self._durable, self._doubt = con, True, False
 
     def _close_all(self) -> None:
         for slot in reversed(self._slots):
@@ -219,6 +267,7 @@ class Connections:
             if con is not None:
                 with suppress(apsw.Error):  # its file may be what is broken
                     con.close()
+        self._turns.close()
         self._durable = None
         self._written = self._kept = 0
 
@@ -234,7 +283,35 @@ class Connections:
         except apsw.Error as error:
             if isinstance(error, apsw.IOError):
                 self._doubt = True
+                _in_doubt.add(self.path)
             raise explained(self.path, error) from error
+
+
+def _write_again(path: str) -> None:
+    """So that the system takes it for changed, and the next sync really writes it."""
+    file = apsw.VFSFile("", path, [apsw.SQLITE_OPEN_WAL | _READ_WRITE, 0])
+    try:
+        for start in range(0, file.xFileSize(), _CHUNK):
+            file.xWrite(file.xRead(min(_CHUNK, file.xFileSize() - start), start), start)
+        file.xSync(apsw.SQLITE_SYNC_FULL)
+    finally:
+        file.xClose()
+
+
+def _wait_at_most(con: apsw.Connection, ms: int) -> None:
+    """For a lock that another connection has."""
+    con.set_busy_timeout(ms)
+    con.setlk_timeout(ms, 0)  # waits in steps of 1 ms, where the busy handler's grow to 100 ms
+
+
+@contextmanager
+def _waiting(con: apsw.Connection, ms: int, otherwise: int) -> Iterator[None]:
+    """Within this block for so long."""
+    _wait_at_most(con, ms)
+    try:
+        yield
+    finally:
+        _wait_at_most(con, otherwise)
 
 
 def explained(path: str, error: apsw.Error) -> StoreError:

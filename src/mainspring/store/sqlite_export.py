@@ -13,7 +13,7 @@ import apsw
 import msgspec
 
 from mainspring.store import sqlite_sql as sql
-from mainspring.store.portable import FORMAT, Head, Line, Pause, standing_line, task_line
+from mainspring.store.portable import FORMAT, ArrivalLine, Head, Line, OutboxRow, Pause, standing_line, task_line
 from mainspring.store.rows import AttemptRow, Standing, TaskRow
 from mainspring.store.sqlite_connection import Connections
 from mainspring.store.sqlite_copy import Partial, Progress, copy_pages, nothing, opened_to_read, told
@@ -26,10 +26,17 @@ SELECT json_group_array(json_array(task, json_array(attempt, started_at, finishe
 FROM attempt WHERE task IN (SELECT value FROM json_each(?))"""
 _OUTPUTS = "SELECT json_group_array(json_array(task, text)) FROM output WHERE task IN (SELECT value FROM json_each(?))"
 
+_OUTBOXES = """
+SELECT json_group_array(json_array(task, json_array(id, json(iif(gone, 'true', 'false')))) ORDER BY id)
+FROM arrival WHERE task IN (SELECT value FROM json_each(?))"""
+_NO_TASKS = """
+SELECT id, task IS NULL FROM arrival WHERE task IS NULL OR task NOT IN (SELECT id FROM task) ORDER BY id"""
+
 _ids = msgspec.json.Decoder(list[int])
 _tasks = msgspec.json.Decoder(list[TaskRow])
 _attempts = msgspec.json.Decoder(list[tuple[int, AttemptRow]])
 _outputs = msgspec.json.Decoder(list[tuple[int, str]])
+_outboxes = msgspec.json.Decoder(list[tuple[int, OutboxRow]])
 _queues = msgspec.json.Decoder(list[str | None])
 _standings = msgspec.json.Decoder(list[Standing])
 
@@ -65,12 +72,16 @@ def _lines(con: apsw.Connection, now: int, progress: Progress) -> Iterator[Line]
         attempts: dict[int, list[AttemptRow]] = {}
         for task, attempt in _attempts.decode(con.execute(_ATTEMPTS, (ids,)).get):
             attempts.setdefault(task, []).append(attempt)
+        outboxes: dict[int, list[OutboxRow]] = {}
+        for task, outbox in _outboxes.decode(con.execute(_OUTBOXES, (ids,)).get):
+            outboxes.setdefault(task, []).append(outbox)
         outputs = dict(_outputs.decode(con.execute(_OUTPUTS, (ids,)).get))
         rows = _tasks.decode(con.execute(sql.ROWS_BY_ID, (ids,)).get)
         for row in sorted(rows, key=lambda row: row.id):
-            yield task_line(row, attempts.get(row.id, ()), outputs.get(row.id))
+            yield task_line(row, attempts.get(row.id, ()), outputs.get(row.id), outboxes.get(row.id, ()))
         last = wanted[-1]
         done += len(wanted)
         progress(done, count)
+    yield from (ArrivalLine(id_, bool(withdrawn)) for id_, withdrawn in con.execute(_NO_TASKS))
     for place in list(con.execute("SELECT kind, name FROM standing ORDER BY kind, name")):
         yield from map(standing_line, _standings.decode(con.execute(sql.STANDING, place).get))

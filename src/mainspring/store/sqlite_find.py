@@ -24,7 +24,7 @@ def unfinished(wanted: Filter, lanes: list[Lane]) -> Query | None:
     states = [state for state in (wanted.states or STATES) if state not in FINISHED]
     if not chosen or not states:
         return None
-    test, values = _test(wanted)
+    test, values = _test(wanted, "(t.run_at, t.id) > (:after, :after_id)")
     codes = ", ".join(str(CODES[state]) for state in states)
     if (column := _rarest(wanted)) is not None:
         parts = [_soonest(f"t.{column} = :{column} AND t.state < 2 AND t.state IN ({codes}) AND {test}")]
@@ -53,7 +53,7 @@ def finished(wanted: Filter, lanes: list[Lane], limit: int) -> Query | None:
     states = [state for state in (wanted.states or STATES) if state in FINISHED]
     if not chosen or not states or limit <= 0:
         return None
-    test, values = _test(wanted)
+    test, values = _test(wanted, "(t.finished_at, t.id) < (:after, :after_id)")
     among = "EXISTS (SELECT 1 FROM lanes l WHERE l.id = t.lane AND {})".format
     ended = f"t.state >= 2 AND t.state IN ({', '.join(str(CODES[state]) for state in states)})"
     parts: list[str] = []
@@ -99,8 +99,8 @@ def _lanes(wanted: Filter, lanes: list[Lane]) -> list[tuple[int, int]]:
     ]
 
 
-def _test(wanted: Filter) -> tuple[str, dict[str, Value]]:
-    """What the lane does not decide, as a condition on `t` and `l`."""
+def _test(wanted: Filter, behind: str) -> tuple[str, dict[str, Value]]:
+    """What the lane does not decide, as a condition on `t` and `l`; `behind`: what goes on after a row."""
     tests, values = ["TRUE"], dict[str, Value]()
     for column, value in (("schedule", wanted.schedule), ("key", wanted.key)):
         if value is not None:
@@ -112,6 +112,9 @@ def _test(wanted: Filter) -> tuple[str, dict[str, Value]]:
     if wanted.due_before is not None:
         tests.append("t.run_at < :due_before")
         values["due_before"] = wanted.due_before
+    if wanted.after is not None:
+        tests.append(behind)
+        values["after_id"], values["after"] = wanted.after[1], wanted.after[0]
     return " AND ".join(tests), values
 
 

@@ -16,6 +16,7 @@ from mainspring.errors import InvalidValue, StoreConflict
 from mainspring.store import sqlite_sql as sql
 from mainspring.store.portable import (
     LONGEST,
+    ArrivalLine,
     End,
     Head,
     Line,
@@ -46,10 +47,15 @@ _KNOWN = "SELECT json_group_array(id) FROM imported WHERE origin = ?1 AND id IN 
 _NOTE = "INSERT INTO imported (origin, id, task) VALUES {rows}"
 _RAISE = "UPDATE meta SET value = (?1 / ?2 + 1) * ?2 WHERE key = 'token' AND value <= ?1"
 
+_ARRIVED = "SELECT json_group_array(json_array(id, task)) FROM arrival WHERE id IN (SELECT value FROM json_each(?))"
+_ARRIVE = "INSERT INTO arrival (id, task, gone) VALUES {rows} ON CONFLICT DO NOTHING"
+_FORGOTTEN = 0  # the number of no task: for a row of an outbox whose task is forgotten
+
 _lanes = msgspec.json.Decoder(list[tuple[int, str, int, str, str]])
 _owners = msgspec.json.Decoder(list[tuple[str, int, int, int | None]])
 _made = msgspec.json.Decoder(list[tuple[str, int, int]])
 _ids = msgspec.json.Decoder(list[int])
+_arrived = msgspec.json.Decoder(list[tuple[str, int | None]])
 
 
 class Imported(msgspec.Struct):
@@ -89,6 +95,8 @@ def import_lines(
                 if isinstance(line, TaskLine):
                     taking.task(number, line)
                     progress(min(taking.seen, head.tasks), head.tasks)
+                elif isinstance(line, ArrivalLine):
+                    taking.arrival(line)
                 elif isinstance(line, Pause):
                     taking.pause(line)
                 elif isinstance(line, StandingLine):
@@ -156,6 +164,9 @@ class _Taking:
             new, kept = self._new(con, tasks)
             ids = self._insert(con, new)
             notes = [(line.id, id_) for line, id_ in zip(new, ids, strict=True)] + kept
+            lines = {line.id: line for _, line in tasks}
+            there = [(row.id, task, int(row.gone)) for id_, task in kept for row in lines[id_].outbox]
+            sql.write_rows(con, _ARRIVE, there)
             sql.write_rows(con, _NOTE, [(self._head.origin, *note) for note in sorted(notes)])
         self.told.tasks += len(new)
         self.told.kept += len(kept)
@@ -173,11 +184,17 @@ class _Taking:
         keys = [line.key for _, line in tasks if line.key is not None and settled(line).state in UNFINISHED]
         owners = {key: id_ for key, id_, _, _ in _owners.decode(con.execute(sql.KEY_OWNERS, (_json(keys),)).get)}
         names = [name for _, line in tasks if (name := _occurrence(line)) is not None]
+        rows = _json([row.id for _, line in tasks for row in line.outbox])
+        arrived = dict(_arrived.decode(con.execute(_ARRIVED, (rows,)).get))
         made = {(one, at): id_ for one, at, id_ in _made.decode(con.execute(sql.OCCURRENCES, (_json(names),)).get)}
         new: list[TaskLine] = []
         kept: list[tuple[int, int]] = []
         for number, line in tasks:
             if line.id in seen:
+                continue
+            came = next((task for row in line.outbox if (task := arrived.get(row.id)) is not None), None)
+            if came is not None:  # a daemon here has brought it, too
+                kept.append((line.id, came))
                 continue
             name = _occurrence(line)
             if name is not None and name in made:  # the schedule is here too, and has made it
@@ -207,6 +224,7 @@ class _Taking:
         rows: list[tuple[Value, ...]] = []
         tries: list[tuple[Value, ...]] = []
         outputs: list[tuple[Value, ...]] = []
+        arrivals: list[tuple[Value, ...]] = []
         for line in tasks:
             given = max(given + 1, line.id)
             ids.append(given)
@@ -214,11 +232,17 @@ class _Taking:
             lane = lanes[one.queue, one.priority, one.kind.value, one.work]
             rows.append(_row(given, lane, one))
             tries += ((given, *msgspec.structs.astuple(attempt)) for attempt in one.attempts)
+            arrivals += ((row.id, given, int(row.gone)) for row in one.outbox)
             outputs += [(given, one.output)] if one.output is not None else []
         sql.write_rows(con, _INSERT, rows)
         sql.write_rows(con, sql.INSERT_ATTEMPTS, tries)
         sql.write_rows(con, sql.INSERT_OUTPUTS, outputs)
+        sql.write_rows(con, _ARRIVE, arrivals)
         return ids
+
+    def arrival(self, line: ArrivalLine) -> None:
+        with self._db.write(durable=True) as con:
+            sql.write_rows(con, _ARRIVE, [(line.id, None if line.withdrawn else _FORGOTTEN, 0)])
 
     def pause(self, line: Pause) -> None:
         with self._db.write(durable=True) as con:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from mainspring.errors import StoreError
 from mainspring.store import journal
 from mainspring.store.journal import Buffer, Journal
 from mainspring.store.rows import NodeRow
@@ -81,9 +82,8 @@ class SqliteSeat:
 
 def is_alive(folder: str, node: int) -> bool:
     """Whether somebody holds the node's lock."""
-    try:
-        fd = os.open(_path(folder, node, "lock"), os.O_RDWR)
-    except FileNotFoundError:
+    fd = _opened(folder, node, "lock", os.O_RDWR)
+    if fd is None:
         return False
     try:
         _look(fd)
@@ -98,9 +98,8 @@ def is_alive(folder: str, node: int) -> bool:
 @contextmanager
 def claimed(folder: str, node: int) -> Iterator[bool]:
     """Hold a dead node's lock, so that only one successor settles what it left; False while anybody else has it."""
-    try:
-        fd = os.open(_path(folder, node, "lock"), os.O_RDWR)
-    except FileNotFoundError:  # it left, or somebody cleared the directory: the rows decide
+    fd = _opened(folder, node, "lock", os.O_RDWR)
+    if fd is None:  # it left, or somebody cleared the directory: the rows decide
         yield True
         return
     try:
@@ -126,21 +125,35 @@ def _taken(fd: int) -> bool:
 def starts(folder: str, node: int) -> dict[tuple[int, int], int]:
     """What a node's journal shows: the newest start of each (task, token)."""
     newest: dict[tuple[int, int], int] = {}
-    with suppress(FileNotFoundError), open(_path(folder, node, "journal"), "rb") as file:
-        held = bytearray(file.read(journal.SIZE))
-        if len(held) == journal.SIZE:
-            for task, token, started_at in Journal(held).started():
-                newest[task, token] = max(started_at, newest.get((task, token), started_at))
+    held = _noted(folder, node, journal.SIZE)
+    if len(held) == journal.SIZE:
+        for task, token, started_at in Journal(held).started():
+            newest[task, token] = max(started_at, newest.get((task, token), started_at))
     return newest
 
 
 def head(folder: str, node: int) -> Journal:
     """The head of a node's journal: how many workers are busy, where its lateness comes from, and its clock."""
+    return Journal(_noted(folder, node, journal.HEAD).ljust(journal.HEAD, b"\0"))
+
+
+def _noted(folder: str, node: int, size: int) -> bytearray:
+    """The first bytes of a node's journal; none when there is no such file."""
+    fd = _opened(folder, node, "journal", os.O_RDONLY)
+    if fd is None:
+        return bytearray()
+    with open(fd, "rb") as file:
+        return bytearray(file.read(size))
+
+
+def _opened(folder: str, node: int, suffix: str, flags: int) -> int | None:
+    """A descriptor of a node's file; None when there is none. Raises `StoreError` when that cannot be known."""
     try:
-        with open(_path(folder, node, "journal"), "rb") as file:
-            return Journal(bytearray(file.read(journal.HEAD).ljust(journal.HEAD, b"\0")))
+        return os.open(_path(folder, node, suffix), flags)
     except FileNotFoundError:
-        return Journal(bytearray(journal.HEAD))
+        return None
+    except OSError as error:  # too many open files, for one
+        raise StoreError(f"what the daemon {node} has noted in {folder} cannot be read: {error}") from error
 
 
 def rows(folder: str, kept: list[NodeFields]) -> list[NodeRow]:

@@ -39,10 +39,31 @@ def check_place(path: str, create: bool) -> None:
             raise StoreError(f"the directory {folder} does not exist; create it, or choose another path for the store")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise StoreError(f"no permission to create a file in {folder}; choose another path for the store")
+        if os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal"):
+            raise StoreError(
+                f"{path} is gone, and its log {path}-wal is there, which may hold what the file does not: put the file "
+                f"back, or move the log away too to begin with an empty store"
+            )
     elif not stat.S_ISREG(os.stat(path).st_mode):
         raise StoreError(f"{path} is no regular file; choose another path for the store")
     if os.name == "posix":
         _check_neighbours(path, folder)
+
+
+def files_of(path: str) -> tuple[tuple[int, int] | None, ...]:
+    """Which files bear the store's names now: device and inode of its file, log and shared memory; None: there is none.
+
+    Looked at by name alone: a descriptor of them must not be opened and closed beside SQLite's.
+    """
+    return tuple(_which(path + ending) for ending in ("", "-wal", "-shm"))
+
+
+def _which(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def make_file(path: str) -> None:

@@ -49,6 +49,25 @@ class Reader(Generic[T]):
             raise Unreadable(said) from None
 
 
+def as_text(value: object) -> str:
+    """A value of a statement that tells text; `Unreadable` when it does not."""
+    if not isinstance(value, str):
+        raise unreadable(f"{value!r} where text stands")
+    return value
+
+
+def as_number(value: object) -> int | None:
+    """A value of a statement that tells a number or nothing; `Unreadable` when it does not."""
+    if value is not None and not isinstance(value, int):
+        raise unreadable(f"{value!r} where a number stands")
+    return value
+
+
+def unreadable(what: str) -> Unreadable:
+    """The error of what a damaged file made of a statement."""
+    return Unreadable(f"the store cannot be read ({what}); `mainspring store check` says where")
+
+
 _reservations = Reader(list[Reservation])
 _ids = Reader(list[int])
 

@@ -190,9 +190,12 @@ BEYOND = """
 SELECT json_group_array(id) FROM (
   SELECT id FROM task WHERE schedule = ?1 AND schedule IS NOT NULL AND state >= 2 ORDER BY finished_at DESC, id DESC
   LIMIT ?3 OFFSET ?2)"""
-FORGET = tuple(
-    f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))"
-    for table, column in (("attempt", "task"), ("output", "task"), ("task", "id"))
+FORGET = (
+    "DELETE FROM arrival WHERE task IN (SELECT value FROM json_each(?)) AND gone",
+    *(
+        f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))"
+        for table, column in (("attempt", "task"), ("output", "task"), ("task", "id"))
+    ),
 )
 
 # ── rows in ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ from mainspring.errors import InvalidValue
 from mainspring.tasks.names import class_name
 from mainspring.tasks.options import RetryRule
 from mainspring.when.durations import parse_duration
+from mainspring.when.shown import shown
 
 Duration = float | timedelta | str
 Exceptions = type[BaseException] | tuple[type[BaseException], ...]
@@ -159,7 +160,7 @@ def _from_rule(rule: RetryRule) -> Retry:
 def _duration(name: str, value: Duration, owner: str = "Retry") -> int:
     duration = parse_duration(value)
     if not 0 <= duration <= _LONGEST:
-        raise InvalidValue(f"{owner}({name}=) expects a duration from 0 to ten years, got {value!r}")
+        raise InvalidValue(f"{owner}({name}=) expects a duration from 0 to ten years, got {shown(value)}")
     return duration
 
 
@@ -167,14 +168,16 @@ def _times(times: object) -> int:
     if isinstance(times, bool) or not isinstance(times, int) or not 0 <= times <= _MOST_TIMES:
         raise InvalidValue(
             f"a retry expects how many further attempts there may be, from 0 to {_MOST_TIMES:,}, or "
-            f"Retry(times, delay=..., ...), got {times!r}"
+            f"Retry(times, delay=..., ...), got {shown(times)}"
         )
     return times
 
 
 def _factor(factor: object) -> float:
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= 1e6:
-        raise InvalidValue(f"Retry(factor=) expects a number from 1 (always the same delay) to 1e6, got {factor!r}")
+        raise InvalidValue(
+            f"Retry(factor=) expects a number from 1 (always the same delay) to 1e6, got {shown(factor)}"
+        )
     return float(factor)
 
 

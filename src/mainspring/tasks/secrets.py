@@ -20,6 +20,8 @@ _WORDS: Final = (
     "access_key",
     "private_key",
 )
+# What carries credentials by itself; as the first part of a name they are innocent (`cookie_banner`, `bearer_of_news`).
+_CARRIERS: Final = ("authorization", "bearer", "cookie", "cookies", "credential", "credentials", "jwt", "passcode")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -38,8 +40,13 @@ Secret = Annotated[T, SecretMark()]
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    """Whether a parameter of this name is taken for a secret: `password`, `github_token`, `apiKey`, `SECRET_SALT`."""
+    """Whether a parameter of this name is taken for a secret: `password`, `github_token`, `apiKey`, `SECRET_SALT`,
+    `X-Api-Key`, `authorization`, `set_cookie`.
+    """
     plain = _HUMP.sub("_", name).replace("-", "_").lower()
+    bare = plain.removesuffix("_header")
+    if any(bare == word or bare.endswith(f"_{word}") for word in _CARRIERS):
+        return True
     return any(plain == word or plain.startswith(f"{word}_") or plain.endswith(f"_{word}") for word in _WORDS)
 
 

@@ -6,7 +6,7 @@ Free of any test framework. Who writes a store writes a `Harness` for it and run
     def test_my_store(case):
         run(case, MyHarness())
 
-The cases read as the specification: `adding`, `bounding`, `reserving`, `recording`, `steering`, `looking`,
+The cases read as the specification: `adding`, `arriving`, `bounding`, `reserving`, `recording`, `steering`, `looking`,
 `lateness`, `nodes`, `takeover`, `leases`, `standings`, `watching`; each begins with a fresh store. They sleep nowhere
 and measure no time.
 """
@@ -16,6 +16,7 @@ from types import ModuleType
 
 from mainspring.testing.conformance import (
     adding,
+    arriving,
     bounding,
     lateness,
     leases,
@@ -42,7 +43,8 @@ def _cases_of(module: ModuleType) -> list[Case]:
 
 
 _TOPICS = (
-    adding, bounding, reserving, recording, steering, looking, lateness, nodes, takeover, leases, standings, watching,
+    adding, arriving, bounding, reserving, recording, steering, looking, lateness, nodes, takeover, leases, standings,
+    watching,
 )  # fmt: skip
 CASES: tuple[Case, ...] = tuple(case for topic in _TOPICS for case in _cases_of(topic))
 

@@ -47,6 +47,32 @@ def by_each_field(trial: Trial) -> None:
     assert ids(Filter(queue="nowhere")) == []
 
 
+def page_by_page(trial: Trial) -> None:
+    """`after` goes on behind a row: unfinished ones by `run_at`, finished ones by when they finished, the last first;
+    nothing twice, nothing left out, also where instants are equal.
+    """
+    seat = trial.join()
+    for n in range(5):
+        trial.ended(State.FAILED, seat, T + 50 + n // 2, schedule="s")
+    trial.store.add([new(T + 100 + n // 3, name="a" if n % 2 else None) for n in range(10)], T)
+
+    def pages(limit: int, states: tuple[State, ...], **wanted: str) -> list[int]:
+        after, ids = None, list[int]()
+        while rows := trial.store.find(Filter(states=states, after=after, limit=limit, **wanted)):  # type: ignore[arg-type]
+            finished = sorted(rows, key=lambda row: (row.finished_at or 0, row.id), reverse=True)
+            last = rows[-1] if rows[0].finished_at is None else finished[-1]
+            after = last.run_at if last.finished_at is None else last.finished_at, last.id
+            ids += [row.id for row in (rows if rows[0].finished_at is None else finished)]
+        return ids
+
+    whole = [row.id for row in trial.store.find(Filter(states=(State.WAITING,)))]
+    for limit in (1, 2, 3, 7):
+        assert pages(limit, (State.WAITING,)) == whole
+        assert pages(limit, (State.FAILED,)) == [5, 4, 3, 2, 1]
+        assert pages(limit, (State.FAILED,), schedule="s") == [5, 4, 3, 2, 1]
+        assert len(pages(limit, (State.WAITING,), name="a")) == 5
+
+
 def by_name(trial: Trial) -> None:
     """`name` matches the label, the full name, the bare name (of a program its file), a method's last part; nothing
     else.
