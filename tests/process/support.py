@@ -176,7 +176,7 @@ def _against(row, attempts, ledger):
     last = row.attempt not in reasons and row.attempt > 0
     # a daemon that outlives its worker tells the loss that ends a task with the task itself
     ended_so = last and row.state is State.FAILED and row.reason in ("poison", "lost")
-    lost += ended_so
+    lost += ended_so and '"DaemonStopped"' not in row.error  # what an orderly stop cut off is no lost worker
     if row.state not in FINISHED:
         yield "is in no final state"
     if row.holder is not None:
